@@ -14,8 +14,9 @@ from tests.sql.small import SmallHistory
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
 from tower_etl.report.queries import load_report_data
-from tower_etl.report.render import ReportHeader, WebLinks, render_page
+from tower_etl.report.render import render_page
 from tower_etl.simulator import NO_LIMIT, Simulator, load_runs, serve
+from tower_etl.warehouse.filters import RunFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from tower_etl.report.data import ReportData
 
 MADE_AT = datetime(2026, 3, 8, 9, 30, tzinfo=UTC)
-PLATFORM = WebLinks("https://tower.example.org")
+PLATFORM = "https://tower.example.org"
 _FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -53,7 +54,7 @@ def facts_of(history: SmallHistory) -> ReportData:
 
 def page_of(history: SmallHistory) -> str:
     """Render the report of a small history."""
-    return render_page(facts_of(history), PLATFORM, ReportHeader(MADE_AT))
+    return render_page(facts_of(history), PLATFORM, MADE_AT, RunFilter())
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ import pytest
 from tests.report.conftest import MADE_AT, PLATFORM, page_of
 from tests.sql.small import GIB, SmallHistory
 from tower_etl.report.queries import load_report_data
-from tower_etl.report.render import ReportHeader, render_page
+from tower_etl.report.render import render_page
+from tower_etl.warehouse.filters import RunFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +63,7 @@ def connection() -> Iterator[DuckDBPyConnection]:
 
 def render(connection: DuckDBPyConnection) -> str:
     """Render the page of the rows of a connection."""
-    return render_page(load_report_data(connection, MADE_AT), PLATFORM, ReportHeader(MADE_AT))
+    return render_page(load_report_data(connection, MADE_AT), PLATFORM, MADE_AT, RunFilter())
 
 
 def change(connection: DuckDBPyConnection, *statements: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from tests.report.conftest import PLATFORM
 from tower_etl.errors import ConfigurationError
 from tower_etl.report.data import Run
-from tower_etl.report.render import WebLinks
+from tower_etl.report.render import check_web, derive_web, link_run
 
 
 def run_in(workspace: str, run_id: str = "4a") -> Run:
@@ -30,7 +30,7 @@ def run_in(workspace: str, run_id: str = "4a") -> Run:
 )
 def test_the_web_address_is_derived_from_the_endpoint(host: str | None, web: str | None) -> None:
     """The prefix `api.` is removed. An endpoint on loopback has no known web address."""
-    assert web == WebLinks.of_endpoint(host).web
+    assert web == derive_web(host)
 
 
 @pytest.mark.parametrize(
@@ -42,20 +42,20 @@ def test_the_web_address_is_derived_from_the_endpoint(host: str | None, web: str
     ],
 )
 def test_a_run_links_to_its_page_in_the_workspace_or_of_the_user(workspace: str, path: str) -> None:
-    assert PLATFORM.link_run(run_in(workspace)) == f"https://tower.example.org{path}"
+    assert link_run(PLATFORM, run_in(workspace)) == f"https://tower.example.org{path}"
 
 
 def test_a_run_has_no_link_without_workspace_name_or_web_address() -> None:
     """The pages of the platform are found by the name of the workspace, not by its id."""
-    assert PLATFORM.link_run(run_in("1234567")) is None
-    assert WebLinks(None).link_run(run_in("acme/lab")) is None
+    assert link_run(PLATFORM, run_in("1234567")) is None
+    assert link_run(None, run_in("acme/lab")) is None
 
 
 def test_a_given_web_address_keeps_its_path_without_trailing_slash() -> None:
-    assert WebLinks.at("https://tower.example.org/web/").web == "https://tower.example.org/web"
+    assert check_web("https://tower.example.org/web/") == "https://tower.example.org/web"
 
 
 @pytest.mark.parametrize("web", ["tower.example.org", "javascript:alert(1)", "https://", ""])
 def test_an_invalid_web_address_is_refused(web: str) -> None:
     with pytest.raises(ConfigurationError, match="Invalid --web"):
-        WebLinks.at(web)
+        check_web(web)

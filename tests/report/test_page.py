@@ -12,7 +12,8 @@ from tower_etl.report.actions import list_actions
 from tower_etl.report.formats import NARROW, CostMetric
 from tower_etl.report.insights import list_insights
 from tower_etl.report.ledger import split_cost
-from tower_etl.report.render import ReportHeader, render_page
+from tower_etl.report.render import render_page
+from tower_etl.warehouse.filters import RunFilter
 
 if TYPE_CHECKING:
     from tower_etl.report.data import ReportData
@@ -105,8 +106,8 @@ def test_a_page_without_runs_has_no_charts(small: SmallHistory) -> None:
 
 def test_a_filter_without_runs_is_shown_on_the_page(small: SmallHistory) -> None:
     """The message differs from that of an empty history, because another action is needed."""
-    cover = ReportHeader(MADE_AT, since=MADE_AT, workspaces=("acme/lab",))
-    page = render_page(facts_of(small), PLATFORM, cover)
+    scope = RunFilter(since=MADE_AT, workspaces=("acme/lab",))
+    page = render_page(facts_of(small), PLATFORM, MADE_AT, scope)
     assert "No stored run matches the filter" in page
     assert "in acme/lab (filter: from 8 Mar 2026, 09:30)" in " ".join(page.split())
 

@@ -10,7 +10,7 @@ import pytest
 from tests.report.conftest import MADE_AT, PLATFORM
 from tests.report.test_page import Reader
 from tower_etl.report.queries import load_report_data
-from tower_etl.report.render import ReportHeader, render_page, write_report
+from tower_etl.report.render import render_page, write_report
 from tower_etl.warehouse.filters import RunFilter
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def read_until(small: SmallHistory, until: datetime = MADE_AT) -> str:
     with small.open(stored=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         facts = load_report_data(connection, until)
-    cover = ReportHeader(MADE_AT, until=until if until < MADE_AT else None)
-    return Reader(render_page(facts, PLATFORM, cover)).text
+    scope = RunFilter(until=until if until < MADE_AT else None)
+    return Reader(render_page(facts, PLATFORM, MADE_AT, scope)).text
 
 
 def test_the_last_seven_days_end_now_and_not_with_the_latest_run(small: SmallHistory) -> None:

@@ -9,7 +9,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -38,35 +38,29 @@ if TYPE_CHECKING:
 _SERIES = 5  # pipelines with a separate color
 _OUTCOMES = ("succeeded", "failed", "cancelled", "open")
 _ROWS = 15  # maximum number of rows in long tables
+_LEGACY = {"api.tower.nf": "tower.nf"}
+_LOOPBACK = re.compile(r"(localhost|127\.[\d.]+|\[::1\])(:\d+)?", re.IGNORECASE)
+_WEB = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 
 
-@dataclass(frozen=True)
-class ReportHeader:
-    """Header of the report: its time and filter.
+def render_page(facts: ReportData, web: str | None, made_at: datetime, scope: RunFilter) -> str:
+    """Return the HTML of the report.
 
-    Attributes:
+    Args:
+        facts: Data of the report.
+        web: URL of the platform's web interface without a trailing slash, None for no links.
         made_at: Time of the report (UTC).
-        since: Earliest submission.
-        until: Submission before which runs are included.
-        workspaces: Selected workspaces; all if empty.
+        scope: Filter of the runs.
     """
-
-    made_at: datetime
-    since: datetime | None = None
-    until: datetime | None = None
-    workspaces: tuple[str, ...] = ()
-
-
-def render_page(facts: ReportData, platform: WebLinks, cover: ReportHeader) -> str:
-    """Return the HTML of the report."""
     measure = CostMetric.choose(facts)
     money, actions = split_cost(facts.totals, measure), list_actions(facts)
     style, script = _read("style.css"), _read("script.js")
     return _ENVIRONMENT.get_template("page.html").render(
         facts=facts,
         totals=facts.totals,
-        cover=cover,
-        platform=platform,
+        made_at=made_at,
+        scope=scope,
+        web=web,
         measure=measure,
         insights=list_insights(facts, money, actions, measure),
         money=money,
@@ -137,6 +131,44 @@ def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
+def derive_web(host: str | None) -> str | None:
+    """Return the URL of the web interface for the host of an API (API fact 12).
+
+    A loopback host has none, because it may have been a tunnel or a simulator.
+    """
+    if not host or _LOOPBACK.fullmatch(host):
+        return None
+    return f"https://{_LEGACY.get(host, host.removeprefix('api.'))}"
+
+
+def check_web(web: str) -> str:
+    """Return a URL given by the user without its trailing slash.
+
+    Raises:
+        ConfigurationError: The URL is not an http or https URL.
+    """
+    if not _WEB.fullmatch(web.strip()):
+        msg = f"Invalid --web {web!r}: expected a URL such as https://cloud.seqera.io."
+        raise ConfigurationError(msg)
+    return web.strip().rstrip("/")
+
+
+def link_run(web: str | None, run: Run | Regression | BilledRun) -> str | None:
+    """Return the URL of a run's page, None if its workspace has no name or `web` is unknown."""
+    if web is None:
+        return None
+    if run.workspace == "personal":
+        return f"{web}/user/{_part(run.user_name)}/watch/{_part(run.run_id)}"
+    org, slash, name = run.workspace.partition("/")
+    if not slash:
+        return None
+    return f"{web}/orgs/{_part(org)}/workspaces/{_part(name)}/watch/{_part(run.run_id)}"
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")
+
+
 def _make_environment() -> Environment:
     environment = Environment(
         loader=_LOADER,
@@ -145,39 +177,30 @@ def _make_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(_list_filters())
+    environment.filters.update(
+        {
+            name.removeprefix("format_"): function
+            for name, function in vars(formats).items()
+            if name.startswith("format_")
+        }
+    )
+    environment.filters.update(
+        amount=lambda thing, measure: measure.of(thing),
+        breakable=formats.mark_breaks,
+        task_hours=lambda row: split_time(row).total,
+        short=lambda text, longest=28: formats.cut_middle(text, longest),
+        key=formats.make_key,
+    )
     environment.globals.update(
         share_bars=charts.share_bars,
         width_of=charts.measure_share,
         place_of=charts.place_ratio,
         number=pluralize,
+        link_run=link_run,
         split_cost=split_cost,
         split_time=split_time,
     )
     return environment
-
-
-def _list_filters() -> dict[str, Any]:
-    return {
-        "amount": lambda thing, measure: measure.of(thing),
-        "usd": formats.format_usd,
-        "money": formats.format_money,
-        "count": formats.format_count,
-        "share": formats.format_share,
-        "gib": formats.format_gib,
-        "hours": formats.format_hours,
-        "day": formats.format_day,
-        "moment": formats.format_moment,
-        "clock": formats.format_clock,
-        "breakable": formats.mark_breaks,
-        "times": formats.format_times,
-        "interval": formats.format_interval,
-        "ratio": formats.format_ratio,
-        "task_hours": lambda row: split_time(row).total,
-        "price": formats.format_price,
-        "short": lambda text, longest=28: formats.cut_middle(text, longest),
-        "key": formats.make_key,
-    }
 
 
 _LOADER = PackageLoader("tower_etl.report", "templates")
@@ -232,16 +255,14 @@ def write_report(
             that matches the filter.
         OSError: The output cannot be written; the error has its path.
     """
-    given = WebLinks.at(web) if web else None
+    given = check_web(web) if web else None
     with open_reader(path) as connection:
         apply_filter(connection, scope)
         ends_at = min(scope.until or made_at, made_at)
         facts = load_report_data(connection, ends_at, scope.since)
-    endpoint = facts.syncs[0].endpoint if facts.syncs else None
-    cover = ReportHeader(made_at, scope.since, scope.until, scope.workspaces)
-    page = render_page(facts, given or WebLinks.of_endpoint(endpoint), cover)
-    chosen = Path(os.path.expanduser(output))  # noqa: PTH111 keeps an unknown `~user`
-    return WrittenReport(_write(chosen, page), facts.totals.runs, len(page.encode()))
+    derived = derive_web(facts.syncs[0].endpoint) if facts.syncs else None
+    page = render_page(facts, given or derived, made_at, scope)
+    return WrittenReport(write_page(output, page), facts.totals.runs, len(page.encode()))
 
 
 def write_page(output: str | Path, page: str) -> Path:
@@ -250,18 +271,15 @@ def write_page(output: str | Path, page: str) -> Path:
     Raises:
         OSError: The output cannot be written; the error has its path.
     """
-    return _write(Path(os.path.expanduser(output)), page)  # noqa: PTH111 leaves `~nobody` as it is
-
-
-def _write(output: Path, page: str) -> Path:
+    path = Path(os.path.expanduser(output))  # noqa: PTH111 leaves `~nobody` as it is
     try:
-        if output.exists() and not output.is_file():  # a pipe or a device is not replaced
-            output.write_text(page, encoding="utf-8")
+        if path.exists() and not path.is_file():  # a pipe or a device is not replaced
+            path.write_text(page, encoding="utf-8")
         else:
-            _replace(Path(os.path.realpath(output)), page)
+            _replace(Path(os.path.realpath(path)), page)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(output)) from None
-    return output
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    return path
 
 
 def _replace(target: Path, page: str) -> None:
@@ -273,59 +291,6 @@ def _replace(target: Path, page: str) -> None:
         with suppress(OSError):
             staging.unlink()
         raise
-
-
-_LEGACY = {"api.tower.nf": "tower.nf"}
-_LOOPBACK = re.compile(r"(localhost|127\.[\d.]+|\[::1\])(:\d+)?", re.IGNORECASE)
-_WEB = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
-
-
-@dataclass(frozen=True)
-class WebLinks:
-    """Links to the web interface of the platform.
-
-    Attributes:
-        web: URL without a trailing slash; None if unknown.
-    """
-
-    web: str | None
-
-    @classmethod
-    def of_endpoint(cls, host: str | None) -> WebLinks:
-        """Return the links for the host of an API (API fact 12).
-
-        A loopback host has no links, because it may have been a tunnel or a simulator.
-        """
-        if not host or _LOOPBACK.fullmatch(host):
-            return cls(None)
-        return cls(f"https://{_LEGACY.get(host, host.removeprefix('api.'))}")
-
-    @classmethod
-    def at(cls, web: str) -> WebLinks:
-        """Return the links for a URL given by the user.
-
-        Raises:
-            ConfigurationError: The URL is not an http or https URL.
-        """
-        if not _WEB.fullmatch(web.strip()):
-            msg = f"Invalid --web {web!r}: expected a URL such as https://cloud.seqera.io."
-            raise ConfigurationError(msg)
-        return cls(web.strip().rstrip("/"))
-
-    def link_run(self, run: Run | Regression | BilledRun) -> str | None:
-        """Return the URL of a run's page, None if its workspace has no name."""
-        if self.web is None:
-            return None
-        if run.workspace == "personal":
-            return f"{self.web}/user/{_part(run.user_name)}/watch/{_part(run.run_id)}"
-        org, slash, name = run.workspace.partition("/")
-        if not slash:
-            return None
-        return f"{self.web}/orgs/{_part(org)}/workspaces/{_part(name)}/watch/{_part(run.run_id)}"
-
-
-def _part(text: str) -> str:
-    return quote(text, safe="")
 
 
 def render_comparison(comparison: Comparison, made_at: datetime) -> str:
