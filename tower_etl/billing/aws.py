@@ -11,20 +11,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tower_etl.billing.columns import as_json, entries_of, value_of
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tower_etl.billing.columns import ExportColumns, TagMapping
+    from tower_etl.billing.columns import ExportColumns
 
 REQUIRED = ("line_item_unblended_cost", "line_item_usage_start_date")
 TITLE = "an AWS cost and usage report"
+TAGS = "resource_tags"
 
 
-def select_columns(columns: ExportColumns, mapping: TagMapping) -> Mapping[str, str]:
-    """Return an expression for each column of `bill_lines` that is read from an export line."""
-    entries = entries_of(columns, "resource_tags")
+def select_columns(columns: ExportColumns) -> Mapping[str, str]:
+    """Return an expression for each column of `bill_lines`, apart from those read from tags."""
     used, unused, is_split = _costs(columns)
     zone = columns.text("line_item_availability_zone")
     start = columns.time("line_item_usage_start_date")
@@ -50,10 +48,6 @@ def select_columns(columns: ExportColumns, mapping: TagMapping) -> Mapping[str, 
         "used_cost": used,
         "unused_cost": unused,
         "currency": f"coalesce({columns.text('line_item_currency_code')}, 'USD')",
-        "run_id": value_of(entries, mapping.run_id),
-        "task_hash": value_of(entries, mapping.task_hash),
-        "compute_env": value_of(entries, mapping.compute_env),
-        "tags": as_json(entries),
     }
 
 

@@ -54,12 +54,14 @@ class ExportColumns:
         return [name for name in names if name not in self._names]
 
     def matching(self, prefix: str) -> dict[str, str]:
-        """Return the columns with a prefix: the rest of the name -> the name in the file."""
-        return {
+        """Return the columns with a prefix: the rest of the name -> the quoted name."""
+        found = {
             known.removeprefix(prefix): name
             for known, name in self._names.items()
             if known.startswith(prefix) and known != prefix
         }
+        self.used.update(found.values())
+        return {rest: quote_name(name) for rest, name in found.items()}
 
     def type_of(self, name: str) -> str | None:
         """Return the DuckDB type of a column, or None if there is no such column."""
@@ -71,15 +73,11 @@ class ExportColumns:
 
     def number(self, *names: str) -> str:
         """Return an expression for the first of these columns that is not null, as a number."""
-        return self._first(
-            names, lambda column: f"CAST(nullif(CAST({column} AS VARCHAR), '') AS DOUBLE)"
-        )
+        return self._first(names, lambda column: _cast(column, "DOUBLE"))
 
     def time(self, *names: str) -> str:
         """Return an expression for the first of these columns that is not null, as a time."""
-        return self._first(
-            names, lambda column: f"CAST(nullif(CAST({column} AS VARCHAR), '') AS TIMESTAMPTZ)"
-        )
+        return self._first(names, lambda column: _cast(column, "TIMESTAMPTZ"))
 
     def raw(self, name: str) -> str | None:
         """Return the quoted name of a column, or None if there is no such column."""
@@ -97,6 +95,10 @@ class ExportColumns:
     def unused(self) -> list[str]:
         """Return the columns that no expression uses."""
         return [name for name in self.types if name not in self.used]
+
+
+def _cast(column: str, kind: str) -> str:
+    return f"CAST(nullif(CAST({column} AS VARCHAR), '') AS {kind})"
 
 
 @dataclass(frozen=True)
@@ -143,15 +145,13 @@ def entries_of(columns: ExportColumns, name: str) -> str:
     """
     column = columns.raw(name)
     if column is None:
-        flat = columns.matching(f"{name}_")
-        return _from_columns({key: columns.raw(f"{name}_{key}") for key in flat})
+        return _from_columns(columns.matching(f"{name}_"))
     return _from_column(column, columns.type_of(name) or "VARCHAR")
 
 
 def _from_column(column: str, kind: str) -> str:
     if kind.startswith("MAP"):
-        entries = f"map_entries({column})"
-        return _transform(entries, "e.key", "e.value")
+        return _transform(f"map_entries({column})", "e.key", "e.value")
     if kind == "VARCHAR[][]":
         return _transform(column, "e[1]", "e[2]")
     if kind.startswith("STRUCT") and kind.endswith("[]"):
@@ -175,13 +175,12 @@ def _from_json(column: str) -> str:
     )
 
 
-def _from_columns(columns: Mapping[str, str | None]) -> str:
+def _from_columns(columns: Mapping[str, str]) -> str:
     if not columns:
         return _NO_ENTRIES
     structs = ", ".join(
         f"{{'key': {quote_text(key)}, 'value': CAST({column} AS VARCHAR)}}"
         for key, column in columns.items()
-        if column
     )
     return f"list_filter([{structs}], lambda e: coalesce(e.value, '') <> '')"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class PeriodCoverage:
     """One billing period of an account.
 
     Attributes:
-        month: Billing period as YYYY-MM.
+        period: Billing period as YYYY-MM.
         provider: Format of the export.
         account: Billing account.
         currency: Currency of the costs.
@@ -57,7 +57,7 @@ class PeriodCoverage:
         of_tasks: Part of `tagged` that is attributed to a task.
     """
 
-    month: str
+    period: str
     provider: str
     account: str
     currency: str | None
@@ -99,17 +99,10 @@ class Coverage:
         return {
             "periods": [
                 {
-                    "period": period.month,
-                    "provider": period.provider,
-                    "account": period.account,
-                    "currency": period.currency,
-                    "lines": period.lines,
-                    "cost": round(period.cost, 6),
-                    "tagged": round(period.tagged, 6),
-                    "allocated": round(period.allocated, 6),
-                    "of_tasks": round(period.of_tasks, 6),
-                    "attributed_percent": round(period.attributed_percent, 2),
+                    name: round(value, 6) if isinstance(value, float) else value
+                    for name, value in asdict(period).items()
                 }
+                | {"attributed_percent": round(period.attributed_percent, 2)}
                 for period in self.periods
             ],
             "unattributed": [

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tower_etl.billing.columns import as_json, entries_of, value_of
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tower_etl.billing.columns import ExportColumns, TagMapping
+    from tower_etl.billing.columns import ExportColumns
 
 REQUIRED = ("charge_period_start", "billing_currency")
 TITLE = "a FOCUS export"
+TAGS = "tags"
 
 
-def select_columns(columns: ExportColumns, mapping: TagMapping) -> Mapping[str, str]:
-    """Return an expression for each column of `bill_lines` that is read from an export line."""
-    entries = entries_of(columns, "tags")
+def select_columns(columns: ExportColumns) -> Mapping[str, str]:
+    """Return an expression for each column of `bill_lines`, apart from those read from tags."""
     cost = f"coalesce({columns.number('effective_cost', 'billed_cost')}, 0)"
     is_unused = f"lower({columns.text('commitment_discount_status')}) = 'unused'"
     unused = f"CASE WHEN {is_unused} THEN {cost} ELSE 0 END"
@@ -47,10 +45,6 @@ def select_columns(columns: ExportColumns, mapping: TagMapping) -> Mapping[str, 
         "used_cost": f"{cost} - {unused}",
         "unused_cost": unused,
         "currency": columns.text("billing_currency"),
-        "run_id": value_of(entries, mapping.run_id),
-        "task_hash": value_of(entries, mapping.task_hash),
-        "compute_env": value_of(entries, mapping.compute_env),
-        "tags": as_json(entries),
     }
 
 

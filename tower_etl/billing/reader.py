@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tower_etl.billing import aws, focus
-from tower_etl.billing.columns import ExportColumns
+from tower_etl.billing.columns import ExportColumns, as_json, entries_of, value_of
 from tower_etl.errors import ConfigurationError
 from tower_etl.schema import BILL_LINES
 from tower_etl.text import quote_name, quote_text
@@ -41,19 +41,21 @@ class ExportFormat:
     Attributes:
         title: Name of the format in messages.
         required: Normalized names of the columns that every file must have.
+        tags: Normalized name of the tags column, or the prefix of the columns for single tags.
         select_columns: Returns an expression for each column of `bill_lines` that is read from an
-            export line.
+            export line, apart from its tags.
     """
 
     title: str
     required: tuple[str, ...]
-    select_columns: Callable[[ExportColumns, TagMapping], Mapping[str, str]]
+    tags: str
+    select_columns: Callable[[ExportColumns], Mapping[str, str]]
 
 
 FORMATS: Mapping[str, ExportFormat] = MappingProxyType(
     {
-        "aws": ExportFormat(aws.TITLE, aws.REQUIRED, aws.select_columns),
-        "focus": ExportFormat(focus.TITLE, focus.REQUIRED, focus.select_columns),
+        "aws": ExportFormat(aws.TITLE, aws.REQUIRED, aws.TAGS, aws.select_columns),
+        "focus": ExportFormat(focus.TITLE, focus.REQUIRED, focus.TAGS, focus.select_columns),
     }
 )
 
@@ -69,10 +71,8 @@ def check_format(path: Path, name: str, provider: str) -> None:
     Raises:
         ConfigurationError: The file cannot be read, or lacks a column of the format.
     """
-    with duckdb.connect() as connection, _explained(name):
-        for setting in _SETTINGS:
-            connection.execute(setting)
-        _read_columns(connection, _source_of(path), provider, name)
+    with _open_export(path, name, provider):
+        pass
 
 
 def iter_lines(
@@ -93,33 +93,36 @@ def iter_lines(
     Raises:
         ConfigurationError: The file has another format or contains an invalid value.
     """
+    with _open_export(path, name, provider) as (export, columns):
+        selected = export.select(_select(columns, FORMATS[provider], mapping, name))
+        for batch in selected.to_arrow_reader(_BATCH_ROWS):
+            rows = pa.Table.from_batches([batch])
+            period = period or pc.min(rows["billing_period"]).as_py()
+            yield _conform(rows, period or _UNKNOWN_PERIOD)
+
+
+@contextmanager
+def _open_export(
+    path: Path, name: str, provider: str
+) -> Iterator[tuple[duckdb.DuckDBPyRelation, ExportColumns]]:
+    """Yield the lines of a file, and its columns; errors of DuckDB name the file."""
     with duckdb.connect() as connection, _explained(name):
         for setting in _SETTINGS:
             connection.execute(setting)
-        source = _source_of(path)
-        columns = _read_columns(connection, source, provider, name)
-        sql = _select(columns, FORMATS[provider], mapping, name)
-        reader = connection.sql(f"{sql} FROM {source}").to_arrow_reader(_BATCH_ROWS)
-        fallback_period = period
-        for batch in reader:
-            rows = pa.Table.from_batches([batch])
-            fallback_period = fallback_period or pc.min(rows["billing_period"]).as_py()
-            yield _conform(rows, fallback_period or _UNKNOWN_PERIOD)
+        export = connection.sql(f"FROM {_source_of(path)}")
+        columns = ExportColumns(dict(zip(export.columns, map(str, export.types), strict=True)))
+        _check_columns(columns, FORMATS[provider], name)
+        yield export, columns
 
 
-def _read_columns(
-    connection: duckdb.DuckDBPyConnection, source: str, provider: str, name: str
-) -> ExportColumns:
-    described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()  # noqa: S608 quoted
-    columns = ExportColumns({row[0]: row[1] for row in described})
-    if missing := columns.missing(FORMATS[provider].required):
+def _check_columns(columns: ExportColumns, export_format: ExportFormat, name: str) -> None:
+    if missing := columns.missing(export_format.required):
         found = ", ".join(list(columns.types)[:5])
         msg = (
-            f"{name} is not {FORMATS[provider].title}: missing column {', '.join(missing)} "
+            f"{name} is not {export_format.title}: missing column {', '.join(missing)} "
             f"(found: {found}, ...). Check --provider and the file."
         )
         raise ConfigurationError(msg)
-    return columns
 
 
 def _source_of(path: Path) -> str:
@@ -132,11 +135,18 @@ def _source_of(path: Path) -> str:
 def _select(
     columns: ExportColumns, export_format: ExportFormat, mapping: TagMapping, name: str
 ) -> str:
-    chosen = dict(export_format.select_columns(columns, mapping))
-    chosen["task_hash"] = f"lower(replace({chosen['task_hash']}, '/', ''))"
-    chosen |= {"other": _other(columns), "source_file": quote_text(name)}
-    listed = ",\n  ".join(f"{expression} AS {key}" for key, expression in chosen.items())
-    return f"SELECT\n  {listed}"
+    entries = entries_of(columns, export_format.tags)
+    task_hash = value_of(entries, mapping.task_hash)
+    chosen = {
+        **export_format.select_columns(columns),
+        "run_id": value_of(entries, mapping.run_id),
+        "task_hash": f"lower(replace({task_hash}, '/', ''))",
+        "compute_env": value_of(entries, mapping.compute_env),
+        "tags": as_json(entries),
+        "source_file": quote_text(name),
+    }
+    chosen["other"] = _other(columns)  # last, because it has the columns that are not used yet
+    return ", ".join(f"{expression} AS {key}" for key, expression in chosen.items())
 
 
 def _other(columns: ExportColumns) -> str:

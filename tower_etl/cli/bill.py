@@ -110,7 +110,7 @@ def describe_coverage(coverage: Coverage) -> str:
         return "No bill is loaded: run `tower-etl bill load --provider aws|focus FILES` first."
     rows = [
         (
-            period.month,
+            period.period,
             period.provider,
             period.account,
             round(period.cost, 4),
