@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from tower_etl.report.data import ReportData
-    from tower_etl.report.task_data import MemoryRequest
+    from tower_etl.report.task_data import IdleCpus, MemoryRequest
 
 _NOTHING = 0.005  # savings below it are not shown
 
@@ -88,35 +88,21 @@ def list_actions(facts: ReportData) -> list[Action]:
 
 def _lower_memory(facts: ReportData) -> Action:
     rows = [row for row in facts.advice if (choose_memory(row) or 0) == row.recommended_gib]
-    least, most = (
-        ((row.saves_at_least_usd for row in rows), (row.saves_at_most_usd for row in rows))
-        if facts.priced
-        else ((), (row.saves_gib_hours for row in rows))
-    )
     return Action(
         "Request less memory",
         f"{pluralize(len(rows), 'process', 'processes')} in the configuration below",
         "Paste it into nextflow.config.",
-        _sum(least),
-        _sum(most),
-        facts.currency if facts.priced else "GiB h",
+        *_sum_savings(facts, rows, (row.saves_gib_hours for row in rows), "GiB h"),
     )
 
 
 def _lower_cpus(facts: ReportData) -> Action:
     rows = facts.idle
-    least, most = (
-        ((row.saves_at_least_usd for row in rows), (row.saves_at_most_usd for row in rows))
-        if facts.priced
-        else ((), (row.idle_cpu_hours for row in rows))
-    )
     return Action(
         "Request fewer CPUs",
         f"{pluralize(len(rows), 'process', 'processes')} below; memory stays as it is",
         "Lower cpus where few are in use, or pass task.cpus on to the tool.",
-        _sum(least),
-        _sum(most),
-        facts.currency if facts.priced else "CPU h",
+        *_sum_savings(facts, rows, (row.idle_cpu_hours for row in rows), "CPU h"),
     )
 
 
@@ -178,6 +164,22 @@ def _lose_less(facts: ReportData) -> Action:
         facts.totals.lost_usd or 0.0,
         facts.currency,
     )
+
+
+def _sum_savings(
+    facts: ReportData,
+    rows: Sequence[MemoryRequest | IdleCpus],
+    hours: Iterable[float | None],
+    unit: str,
+) -> tuple[float, float, str]:
+    """Return the least and the most savings of smaller requests, and their unit.
+
+    Without costs, the most is the sum of `hours`, and nothing is certain.
+    """
+    if not facts.priced:
+        return 0.0, _sum(hours), unit
+    least = _sum(row.saves_at_least_usd for row in rows)
+    return least, _sum(row.saves_at_most_usd for row in rows), facts.currency
 
 
 def _sum(amounts: Iterable[float | None]) -> float:

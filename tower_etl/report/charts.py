@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, date, timedelta
 from hashlib import sha256
 from itertools import accumulate
+from operator import mul
 from typing import TYPE_CHECKING
 
-from tower_etl.report.formats import UNKNOWN
+from tower_etl.report.formats import UNKNOWN, format_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -95,13 +96,9 @@ def _name_to_lab(name: str) -> tuple[float, float, float]:
 
 
 def _lab_to_hex(lab: tuple[float, float, float]) -> str:
-    cones = [sum(map(_times, row, lab)) ** 3 for row in _TO_CONES]
-    linear = (min(max(sum(map(_times, row, cones)), 0.0), 1.0) for row in _TO_RGB)
+    cones = [sum(map(mul, row, lab)) ** 3 for row in _TO_CONES]
+    linear = (min(max(sum(map(mul, row, cones)), 0.0), 1.0) for row in _TO_RGB)
     return "#" + "".join(f"{round(_gamma(channel) * 255):02x}" for channel in linear)
-
-
-def _times(one: float, other: float) -> float:
-    return one * other
 
 
 def _gamma(channel: float) -> float:
@@ -184,7 +181,6 @@ class StackedBars:
     ticks: tuple[Tick, ...]
     labels: tuple[Tick, ...]
     paints: tuple[Paint, ...] = ()
-    height: int = HEIGHT
 
 
 def stack_columns(  # noqa: PLR0913, PLR0917 the parts of a chart
@@ -369,7 +365,7 @@ def name_period(begins: date, step: str) -> str:
     """Return the name of a period: `23 Nov 2026`, `Nov 2026` for a month, or `2026` for a year."""
     if step == "year":
         return str(begins.year)
-    return f"{begins:%b %Y}" if step == "month" else f"{begins.day} {begins:%b %Y}"
+    return f"{begins:%b %Y}" if step == "month" else format_day(begins)
 
 
 def label_period(begins: date, step: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -245,10 +245,9 @@ def compare_groups(kind: str, first: Group, second: Group, seed: int = 1) -> Com
 
 def _match(first: Group, second: Group) -> tuple[list[Key], bool]:
     """Return the keys of tasks completed in both groups, and whether a key is a process alone."""
-    tagged = _completed_keys(first) & _completed_keys(second)
-    processes = {key[:2] for key in _completed_keys(first)} & {
-        key[:2] for key in _completed_keys(second)
-    }
+    keys = [_completed_keys(group) for group in (first, second)]
+    tagged = keys[0] & keys[1]
+    processes = {key[:2] for key in keys[0]} & {key[:2] for key in keys[1]}
     if len({key[:2] for key in tagged}) >= _ENOUGH_MATCHED * len(processes):
         return sorted(tagged), False
     return sorted(processes), True
@@ -285,8 +284,8 @@ def _compare_measure(
 ) -> MeasureRatio:
     """Compare the run x task arrays of one measure."""
     means = [_mean(table, np.arange(len(table))) for table in (first, second)]
-    both = np.isfinite(means[0]) & np.isfinite(means[1]) & (means[0] > 0) & (means[1] > 0)
     known = np.isfinite(means[0]) & np.isfinite(means[1])
+    both = known & (means[0] > 0) & (means[1] > 0)
     sums = [float(mean[known].sum()) for mean in means]
     if not both.any():
         return MeasureRatio(name, 0, sums[0], sums[1], None, None, None)
@@ -321,12 +320,8 @@ def _list_unmatched(group: Group, other: Group) -> list[Unmatched]:
     other_processes = {(task.pipeline, task.process) for task in other.tasks}
     counts: dict[str, int] = defaultdict(int)
     costs: dict[str, float] = defaultdict(float)
-    for task in _iter_completed(group.tasks):
-        if (task.pipeline, task.process) not in other_processes:
+    for task in group.tasks:
+        if task.status == "COMPLETED" and (task.pipeline, task.process) not in other_processes:
             counts[task.process] += 1
             costs[task.process] += task.values[list(MEASURES).index("platform_usd")] or 0.0
     return [Unmatched(group.name, name, counts[name], costs[name]) for name in counts]
-
-
-def _iter_completed(tasks: Iterable[ComparedTask]) -> Iterable[ComparedTask]:
-    return (task for task in tasks if task.status == "COMPLETED")

@@ -10,23 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tower_etl.report.task_data import Waste
+from tower_etl.report.task_data import TaskFacts, Waste
 
 if TYPE_CHECKING:
     from datetime import date, datetime
-
-    from tower_etl.report.task_data import (
-        FailureMessage,
-        FailureReason,
-        IdleCpus,
-        IdleGpus,
-        MachineType,
-        MemoryRequest,
-        PriceModel,
-        Process,
-        QueueWait,
-        TaskTime,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,20 +225,17 @@ class SyncRun:
     runs_fetched: int
 
 
-@dataclass(frozen=True)
-class ReportData:
+@dataclass(frozen=True, kw_only=True)
+class ReportData(TaskFacts):
     """All data of the report.
 
     Attributes:
         currency: Currency of all costs, that of most runs with a cost.
-        staged: Processes with most staging.
         recent: Amount of the last seven days, None if it is not known.
-        advice: Processes whose requests should change, or not grow on a retry.
     """
 
     currency: str
     totals: Totals
-    time: TaskTime
     span: Span
     slices: tuple[PeriodSummary, ...]
     recent: RecentSpend | None
@@ -259,20 +243,9 @@ class ReportData:
     users: tuple[CostGroup, ...]
     workspaces: tuple[CostGroup, ...]
     labels: tuple[LabelCost, ...]
-    processes: tuple[Process, ...]
     bills: tuple[BilledRun, ...]
-    staged: tuple[Process, ...]
-    memory: tuple[MemoryRequest, ...]
-    advice: tuple[MemoryRequest, ...]
-    idle: tuple[IdleCpus, ...]
-    gpus: IdleGpus
     releases: tuple[ReleaseChange, ...]
     regressions: tuple[Regression, ...]
-    price_models: tuple[PriceModel, ...]
-    machines: tuple[MachineType, ...]
-    waits: tuple[QueueWait, ...]
-    reasons: tuple[FailureReason, ...]
-    messages: tuple[FailureMessage, ...]
     success: tuple[SuccessRate, ...]
     most_expensive: tuple[Run, ...]
     slowest: tuple[Run, ...]

@@ -182,7 +182,7 @@ def _write_csv(rows: Sequence[Sequence[Any]]) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([["" if value is None else value for value in row] for row in rows])
+    writer.writerows(rows)
     for currency in sorted({row[_CURRENCY] for row in rows}):
         in_currency = [row for row in rows if row[_CURRENCY] == currency]
         sums = [

@@ -82,11 +82,11 @@ def _format_whole(number: float) -> str:
 
 def format_share(share: float | None) -> str:
     """Format a fraction as percentage: `82 %`, `< 1 %`."""
-    if share is None or not math.isfinite(share):
+    if share is None or not abs(share) < _VAST:
         return UNKNOWN
     if 0 < share < _CENT:
         return f"<{NARROW}1{NARROW}%"
-    return f"{format_count(round(share * 100))}{NARROW}%" if abs(share) < _VAST else UNKNOWN
+    return f"{format_count(round(share * 100))}{NARROW}%"
 
 
 def format_gib(gib: float | None) -> str:
@@ -97,9 +97,9 @@ def format_gib(gib: float | None) -> str:
 
 def format_times(times: float | None) -> str:
     """Format a ratio, with a multiplication sign."""
-    if times is None or not math.isfinite(times):
+    if times is None or not abs(times) < _VAST:
         return UNKNOWN
-    return f"{times:.1f} \N{MULTIPLICATION SIGN}" if abs(times) < _VAST else UNKNOWN
+    return f"{times:.1f} \N{MULTIPLICATION SIGN}"
 
 
 def format_ratio(ratio: float | None) -> str:
@@ -250,10 +250,6 @@ class CostMetric:
         return (
             format_money(amount, self.unit) if self.priced else f"{format_count(amount)}{NARROW}h"
         )
-
-    def format_exact(self, amount: float, digits: int) -> str:
-        """Format an amount of money with all its digits."""
-        return format_exact(amount, self.unit, digits)
 
     def pick(self, usd: float | None, hours: float | None) -> float:
         """Return the amount in this metric, 0 if unknown."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tower_etl.report.charts import measure_share
-from tower_etl.report.formats import NARROW, format_count
+from tower_etl.report.formats import NARROW, format_count, format_exact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,7 +98,7 @@ def split_cost(waste: Waste, measure: CostMetric) -> Ledger:
     amounts = [amount or 0.0 for amount in losses]
     digits = 2 if abs(cost) >= 1 else 4
     amounts = [cost - sum(amounts), *amounts]
-    return _make(_MONEY, amounts, digits, lambda amount: measure.format_exact(amount, digits))
+    return _make(_MONEY, amounts, digits, lambda amount: format_exact(amount, measure.unit, digits))
 
 
 def split_time(time: TaskTime) -> Ledger:

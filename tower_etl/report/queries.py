@@ -6,7 +6,6 @@ from dataclasses import fields
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tower_etl.report import task_queries
 from tower_etl.report.charts import choose_step, choose_years
 from tower_etl.report.data import (
     BilledRun,
@@ -25,6 +24,7 @@ from tower_etl.report.data import (
     Totals,
 )
 from tower_etl.report.rows import DRAWN, FEW, MANY, order_by, query_rows, select_rows
+from tower_etl.report.task_queries import read_tasks
 from tower_etl.warehouse.reader import run_query
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def load_report_data(
         ),
         freshness=select_rows(connection, Freshness, "freshness"),
         syncs=syncs,
-        **task_queries.read_tasks(connection, currency, priced=bool(totals.cost_usd)),
+        **vars(read_tasks(connection, currency, priced=bool(totals.cost_usd))),
     )
 
 

@@ -192,6 +192,7 @@ def _make_environment() -> Environment:
         key=formats.make_key,
     )
     environment.globals.update(
+        chart_height=charts.HEIGHT,
         share_bars=charts.share_bars,
         width_of=charts.measure_share,
         place_of=charts.place_ratio,

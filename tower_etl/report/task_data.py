@@ -165,3 +165,26 @@ class FailureMessage:
     runs: int
     last_at: datetime | None
     example: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskFacts:
+    """The part of the report's data that is about tasks.
+
+    Attributes:
+        staged: Processes with most staging.
+        advice: Processes whose requests should change, or not grow on a retry.
+    """
+
+    time: TaskTime
+    processes: tuple[Process, ...]
+    staged: tuple[Process, ...]
+    memory: tuple[MemoryRequest, ...]
+    advice: tuple[MemoryRequest, ...]
+    idle: tuple[IdleCpus, ...]
+    gpus: IdleGpus
+    price_models: tuple[PriceModel, ...]
+    machines: tuple[MachineType, ...]
+    waits: tuple[QueueWait, ...]
+    reasons: tuple[FailureReason, ...]
+    messages: tuple[FailureMessage, ...]

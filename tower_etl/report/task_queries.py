@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from tower_etl.report.rows import FEW, MANY, order_by, query_rows, select_rows, sum_drawn
 from tower_etl.report.task_data import (
@@ -17,6 +17,7 @@ from tower_etl.report.task_data import (
     PriceModel,
     Process,
     QueueWait,
+    TaskFacts,
     TaskTime,
     Waste,
 )
@@ -42,24 +43,7 @@ _RATE = "sum(cost_usd) FILTER ({0}) / nullif(sum({1}) FILTER ({0} AND cost_usd I
 _BILLED = "billed_vcpu_hours"
 
 
-class Tasks(TypedDict):
-    """The part of the report's data that is about tasks."""
-
-    time: TaskTime
-    processes: tuple[Process, ...]
-    staged: tuple[Process, ...]
-    memory: tuple[MemoryRequest, ...]
-    advice: tuple[MemoryRequest, ...]
-    idle: tuple[IdleCpus, ...]
-    gpus: IdleGpus
-    price_models: tuple[PriceModel, ...]
-    machines: tuple[MachineType, ...]
-    waits: tuple[QueueWait, ...]
-    reasons: tuple[FailureReason, ...]
-    messages: tuple[FailureMessage, ...]
-
-
-def read_tasks(connection: Connection, currency: str, *, priced: bool) -> Tasks:
+def read_tasks(connection: Connection, currency: str, *, priced: bool) -> TaskFacts:
     """Return the data on tasks, without costs in other currencies."""
     inside = f"currency = '{currency}'"
     times = {name: sum_drawn(name) for name in _TIME}
@@ -67,7 +51,7 @@ def read_tasks(connection: Connection, currency: str, *, priced: bool) -> Tasks:
     messages = f"failure_messages WHERE origin = 'run' LIMIT {FEW}"
     processes = _read_processes(connection, inside, "cost_usd" if priced else "cpu_hours")
     requests = _read_requests(connection, inside)
-    return Tasks(
+    return TaskFacts(
         time=select_rows(connection, TaskTime, "time_by_run", **times)[0],
         processes=processes[:FEW],
         staged=_pick_staged(processes),
