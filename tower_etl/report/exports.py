@@ -141,7 +141,8 @@ def _read(query: Query, key: str) -> tuple[list[LabelValueCost], list[tuple[Any,
     quoted = quote_text(key)
     values = [LabelValueCost(*row) for row in query(_VALUES.format(key=quoted))]
     if not values:
-        known = ", ".join(row[0] for row in query("SELECT DISTINCT key FROM cost_by_label_key"))
+        keys = query("SELECT DISTINCT key FROM cost_by_label_key ORDER BY key")
+        known = ", ".join(key for (key,) in keys)
         msg = f"No run has a label with the key {key!r}. There are: {known or 'none'}."
         raise ConfigurationError(msg)
     return values, query(_RUNS.format(key=quoted))
