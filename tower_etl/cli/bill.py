@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +9,7 @@ import click
 from tower_etl.billing.columns import parse_mapping
 from tower_etl.billing.coverage import COVERAGE_VIEWS, SNIPPET, read_coverage
 from tower_etl.cli import options
-from tower_etl.cli.output import print_data, print_message, print_notice
+from tower_etl.cli.output import print_json, print_message, print_notice
 from tower_etl.cli.tables import format_table
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.text import pluralize
@@ -72,7 +71,7 @@ def load(
     for warning in report.warnings:
         print_notice(f"Warning: {warning}")
     if as_json:
-        print_data(json.dumps(report.as_json()) + "\n")
+        print_json(report.as_json())
     else:
         print_message(describe_load(report, config))
 
@@ -99,7 +98,7 @@ def check(destination: str | None, path: str | None, *, as_json: bool) -> None:
     """Show which tags are missing, what share of the bills is attributed, and how to set tags."""
     coverage = _read_coverage(options.destination_config(destination, path, exists=True))
     if as_json:
-        print_data(json.dumps(coverage.as_json()) + "\n")
+        print_json(coverage.as_json())
     else:
         print_message(describe_coverage(coverage))
 

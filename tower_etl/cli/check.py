@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 from tower_etl.api.endpoints import MAX_PAGE
 from tower_etl.cli import options
 from tower_etl.cli.failures import CostlyError
-from tower_etl.cli.output import print_data, print_message
+from tower_etl.cli.output import print_json, print_message
 from tower_etl.cli.progress import format_duration
 from tower_etl.errors import enumerate_names
 
@@ -53,20 +52,32 @@ def command(*, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 passed by c
     finally:
         client.http.close()
     if as_json:
-        print_data(_as_json(settings, discovery, found, runs) + "\n")
+        print_json(_as_json(settings, discovery, found, runs))
     else:
         print_message(_describe(settings, discovery, found, runs))
 
 
 def _as_json(
     settings: Settings, discovery: Discovery, found: list[TableAccess], runs: RunCounts
-) -> str:
+) -> dict[str, Any]:
     calls = None if None in runs.values() else _estimate_calls(runs)
-    return json.dumps(
-        _server_as_json(settings, discovery, runs)
-        | {"tables": [_access_as_json(access) for access in found]}
-        | {"first_sync": {"calls": calls, "seconds": _estimate_seconds(calls, settings.http)}}
-    )
+    return {
+        "endpoint": settings.endpoint,
+        "server_version": discovery.server_version,
+        "api_version": discovery.api_version,
+        "user": discovery.user_name,
+        "calls_per_second": settings.http.calls_per_second,
+        "budget_share": settings.http.rate_limit_share,
+        "workspaces": [
+            {"id": space.id, "name": space.name, "runs": runs[space.key]}
+            for space in discovery.workspaces
+        ],
+        "tables": [
+            {"table": access.table, "readable": list(access.readable), "refused": access.denied}
+            for access in found
+        ],
+        "first_sync": {"calls": calls, "seconds": _estimate_seconds(calls, settings.http)},
+    }
 
 
 def _estimate_calls(runs: RunCounts) -> int:
@@ -80,25 +91,6 @@ def _estimate_seconds(calls: int | None, http_settings: HttpSettings) -> float |
     if calls is None or rate is None:
         return None
     return calls / (rate * http_settings.rate_limit_share)
-
-
-def _access_as_json(access: TableAccess) -> dict[str, Any]:
-    return {"table": access.table, "readable": list(access.readable), "refused": access.denied}
-
-
-def _server_as_json(settings: Settings, discovery: Discovery, runs: RunCounts) -> dict[str, Any]:
-    return {
-        "endpoint": settings.endpoint,
-        "server_version": discovery.server_version,
-        "api_version": discovery.api_version,
-        "user": discovery.user_name,
-        "calls_per_second": settings.http.calls_per_second,
-        "budget_share": settings.http.rate_limit_share,
-        "workspaces": [
-            {"id": space.id, "name": space.name, "runs": runs[space.key]}
-            for space in discovery.workspaces
-        ],
-    }
 
 
 def _describe(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tower_etl.cli import options
-from tower_etl.cli.output import print_data, print_message, refuse_database
+from tower_etl.cli.output import print_json, print_message, refuse_database
 from tower_etl.cli.tables import format_table
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.errors import ConfigurationError
@@ -70,7 +69,7 @@ def command(group_by: str, *, as_json: bool, **chosen: Any) -> None:  # noqa: AN
     if chosen["html"]:
         _write_page(chosen["html"], comparison)
     if as_json:
-        print_data(json.dumps(describe_as_json(comparison)) + "\n")
+        print_json(describe_as_json(comparison))
     else:
         print_message(describe_comparison(comparison))
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tower_etl.billing.columns import TagMapping
 from tower_etl.cli import options
 from tower_etl.cli.bill import describe_load
 from tower_etl.cli.output import print_message
@@ -105,14 +104,9 @@ def _load_bill(world: World, path: str) -> None:
     with tempfile.TemporaryDirectory(prefix="tower-etl-demo-") as folder:
         export = Path(folder) / "bill.csv.gz"
         import_simulator().write_bill(world, export)
-        report = BillLoad(
-            open_destination(config),
-            (str(export),),
-            "aws",
-            SYSTEM_CLOCK,
-            TagMapping(),
-            on_file=lambda _: None,
-        ).run()
+        destination = open_destination(config)
+        load = BillLoad(destination, (str(export),), "aws", SYSTEM_CLOCK, on_file=lambda _: None)
+        report = load.run()
     print_message(f"\nA bill that fits the runs: {describe_load(report, config)}")
 
 

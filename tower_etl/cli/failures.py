@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import traceback
 from contextlib import suppress
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tower_etl.cli.output import STANDARD_OUTPUT, print_data, print_notice
+from tower_etl.cli.output import STANDARD_OUTPUT, print_json, print_notice
 from tower_etl.config.catalog import SETTINGS
 from tower_etl.errors import TowerEtlError
 from tower_etl.files import explain_os_error
@@ -65,7 +64,7 @@ def report_failure(error: BaseException, *, as_json: bool) -> int:
     if as_json:
         metrics = error.metrics if isinstance(error, CostlyError) else None
         with suppress(OSError):  # the message is on standard error already
-            print_data(json.dumps(_failure_as_json(failure.message, metrics)) + "\n")
+            print_json(_failure_as_json(failure.message, metrics))
     return failure.code
 
 
@@ -103,7 +102,7 @@ def _explain_system_error(error: OSError) -> CommandFailure:
     return CommandFailure(msg, 5)
 
 
-def _failure_as_json(message: str, metrics: RequestMetrics | None = None) -> dict[str, Any]:
+def _failure_as_json(message: str, metrics: RequestMetrics | None) -> dict[str, Any]:
     """Return the `--json` object of a failed command; `metrics` is None if it made no call."""
     stats = metrics and metrics.snapshot()
     return {

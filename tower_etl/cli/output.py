@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import logging
 import os
 import sys
@@ -20,7 +21,7 @@ from tower_etl.files import is_duckdb_file
 from tower_etl.redaction import redact_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 STANDARD_OUTPUT = "standard output"
 """Filename of an `OSError` that is about standard output."""
@@ -79,6 +80,11 @@ def print_data(text: str) -> None:
     """
     with open_output() as stream:
         stream.write(text)
+
+
+def print_json(found: Mapping[str, object]) -> None:
+    """Print one JSON object on standard output; raise the errors of `print_data`."""
+    print_data(json.dumps(found) + "\n")
 
 
 def can_print(text: str) -> bool:

@@ -17,7 +17,7 @@ from tower_etl.cli.output import write_error
 from tower_etl.destinations.progress import clear_progress, write_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import FrameType
 
@@ -111,18 +111,15 @@ def _handle_signals(sync_thread: SyncThread) -> Iterator[None]:
 @contextmanager
 def _show_progress(sync_thread: SyncThread) -> Iterator[None]:
     """Rewrite one line on a terminal; write a line every 30 seconds elsewhere."""
-    is_terminal = sys.stderr.isatty()
-    done = threading.Event()
-    show = _render if is_terminal else _write_lines
-    display = threading.Thread(target=show, args=(sync_thread, done), daemon=True)
-    display.start()
+    if not sys.stderr.isatty():
+        with _repeated(lambda: write_error(f"{_describe(sync_thread)}\n"), _LINE_SECONDS):
+            yield
+        return
     try:
-        yield
+        with _repeated(lambda: _rewrite_line(_describe(sync_thread)), _REFRESH_SECONDS):
+            yield
     finally:
-        done.set()
-        display.join()
-        if is_terminal:
-            write_error("\r\033[K")
+        _rewrite_line("")
 
 
 @contextmanager
@@ -131,33 +128,40 @@ def _record_progress(sync_thread: SyncThread, folder: Path | None) -> Iterator[N
     if folder is None:
         yield
         return
-    done = threading.Event()
 
     def record() -> None:
-        while not done.wait(_RECORD_SECONDS):
-            if sync_thread.session:
-                write_progress(folder, describe_progress(sync_thread.session))
+        if sync_thread.session:
+            write_progress(folder, describe_progress(sync_thread.session))
 
-    recorder = threading.Thread(target=record, daemon=True)
-    recorder.start()
     try:
-        yield
+        with _repeated(record, _RECORD_SECONDS):
+            yield
     finally:
-        done.set()
-        recorder.join()
         if sync_thread.session:
             clear_progress(folder)
 
 
-def _render(sync_thread: SyncThread, done: threading.Event) -> None:
-    while not done.wait(_REFRESH_SECONDS):
-        width = shutil.get_terminal_size().columns - 1
-        write_error(f"\r\033[K{_describe(sync_thread)[:width]}")
+@contextmanager
+def _repeated(action: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Call a function every few seconds in a thread, until the end of the context."""
+    done = threading.Event()
+
+    def repeat() -> None:
+        while not done.wait(seconds):
+            action()
+
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
-def _write_lines(sync_thread: SyncThread, done: threading.Event) -> None:
-    while not done.wait(_LINE_SECONDS):
-        write_error(f"{_describe(sync_thread)}\n")
+def _rewrite_line(text: str) -> None:
+    width = shutil.get_terminal_size().columns - 1
+    write_error(f"\r\033[K{text[:width]}")
 
 
 def _describe(sync_thread: SyncThread) -> str:

@@ -38,10 +38,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
+    from tower_etl.cli.tables import Rows
     from tower_etl.destinations.config import DestinationConfig
     from tower_etl.warehouse.filters import RunFilter
-
-    Rows = Sequence[Sequence[object]]
 
 _TEXT: Mapping[str, Callable[[Sequence[str], Rows], str]] = {
     "table": format_table,

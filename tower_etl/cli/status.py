@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from tower_etl.cli import options
-from tower_etl.cli.output import print_data, print_message, print_notice, refuse_database
+from tower_etl.cli.output import print_json, print_message, print_notice, refuse_database
 from tower_etl.cli.tables import format_table
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.config.resolver import parse_age
@@ -74,7 +73,7 @@ def command(
             "stale": names,
             "running": running.as_json() if running else None,
         }
-        print_data(json.dumps(shown) + "\n")
+        print_json(shown)
     else:
         if spaces or not running:
             _print(spaces)

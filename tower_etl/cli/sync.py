@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import click
 
 from tower_etl.cli import options
 from tower_etl.cli.failures import CostlyError
-from tower_etl.cli.output import print_data, print_message, show_info
+from tower_etl.cli.output import print_json, print_message, show_info
 from tower_etl.cli.progress import run_with_progress
 from tower_etl.text import pluralize
 
@@ -79,7 +78,7 @@ def command(
     except Exception as error:
         raise CostlyError(sync.metrics) from error
     if as_json:
-        print_data(json.dumps(_as_json(report)) + "\n")
+        print_json(_as_json(report))
     elif not quiet or (code and not report.result.stopped):
         print_message(describe_report(report, config.path or config.kind))
     return code

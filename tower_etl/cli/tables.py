@@ -25,6 +25,8 @@ from tower_etl.text import install_command
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    Rows = Sequence[Sequence[object]]
+
 _UNBOUNDED = 10_000  # width without a terminal
 _MIN_TEXT_WIDTH = 16  # text columns are not folded to fewer characters
 _TIGHT_PADDING = 2  # padding of a column in a folded table
@@ -44,7 +46,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORE
 
 def format_table(
     names: Sequence[str],
-    rows: Sequence[Sequence[object]],
+    rows: Rows,
     title: str = "",
     width: int | None = None,
 ) -> str:
@@ -114,7 +116,7 @@ def _write_records(names: Sequence[str], shown: Sequence[Sequence[str]], title: 
     return "\n\n".join(filter(None, (title, *records)))
 
 
-def _has_numbers(rows: Sequence[Sequence[object]], index: int) -> bool:
+def _has_numbers(rows: Rows, index: int) -> bool:
     return any(isinstance(row[index], int | float) for row in rows)
 
 
@@ -140,34 +142,33 @@ def _fold_name(name: str, width: int) -> str:
     return "\n".join(lines)
 
 
-def as_csv(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def as_csv(names: Sequence[str], rows: Rows) -> str:
     """Return rows as CSV with a header and unchanged text; null is an empty field.
 
     Lists and structs are written as JSON.
     """
-    return _write_csv([names, *([_flatten(value) for value in row] for row in rows)])
+    return _write_csv(_flatten_lines(names, rows))
 
 
-def as_tsv(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def as_tsv(names: Sequence[str], rows: Rows) -> str:
     """Return rows as lines of values separated by tabs; white space in text becomes spaces."""
-    lines = [names, *([_flatten(value) for value in row] for row in rows)]
     return "\n".join(
         "\t".join("" if value is None else " ".join(str(value).split()) for value in line)
-        for line in lines
+        for line in _flatten_lines(names, rows)
     )
 
 
-def as_excel_csv(names: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
+def as_excel_csv(names: Sequence[str], rows: Rows) -> bytes:
     """Return rows as CSV for Excel, with a byte-order mark.
 
     Text that Excel would run as a formula is prefixed with an apostrophe.
     """
-    lines = [names, *([_flatten(value) for value in row] for row in rows)]
-    text = _write_csv([[_disarm(value) for value in line] for line in lines])
+    lines = [[_disarm(value) for value in line] for line in _flatten_lines(names, rows)]
+    text = _write_csv(lines)
     return f"{text}\n".encode("utf-8-sig")
 
 
-def as_xlsx(names: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
+def as_xlsx(names: Sequence[str], rows: Rows) -> bytes:
     """Return rows as an Excel workbook with one table; times are UTC.
 
     Excel cuts texts at 32,767 characters.
@@ -228,7 +229,7 @@ def _write_cell(
         sheet.write_string(*cell, str(_flatten(value))[:_CELL_CHARACTERS])
 
 
-def as_json_lines(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def as_json_lines(names: Sequence[str], rows: Rows) -> str:
     """Return rows as one JSON object per line, with values as in `as_json`."""
     objects = (dict(zip(names, map(_as_json_value, row), strict=True)) for row in rows)
     return "\n".join(json.dumps(found, default=_plain) for found in objects)
@@ -244,8 +245,18 @@ def _write_csv(lines: Sequence[Sequence[object]]) -> str:
     return "\n".join(line.removesuffix("\r\n") for line in written)
 
 
+def _flatten_lines(names: Sequence[str], rows: Rows) -> list[Sequence[object]]:
+    """Return the header and the rows, without lists, structs and bytes."""
+    return [names, *([_flatten(value) for value in row] for row in rows)]
+
+
 def _flatten(value: object) -> object:
-    return _dump(value) if isinstance(value, list | tuple | dict | bytes) else value
+    """Return a list or struct as JSON, and bytes as hexadecimal digits without quotes."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(_as_json_value(value), default=_plain, ensure_ascii=False)
+    return value
 
 
 def _disarm(value: object) -> object:
@@ -254,13 +265,13 @@ def _disarm(value: object) -> object:
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else value
 
 
-def as_json(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def as_json(names: Sequence[str], rows: Rows) -> str:
     """Return rows as a JSON list of objects; times are ISO 8601, NaN and infinity are null."""
     objects = [dict(zip(names, map(_as_json_value, row), strict=True)) for row in rows]
     return json.dumps(objects, default=_plain)
 
 
-def as_markdown(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def as_markdown(names: Sequence[str], rows: Rows) -> str:
     """Return rows as a Markdown table with right-aligned numbers."""
     numbers = [_has_numbers(rows, index) for index in range(len(names))]
     shown = [[_show(value, name) for value, name in zip(row, names, strict=True)] for row in rows]
@@ -270,13 +281,6 @@ def as_markdown(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def _escape(cell: str) -> str:
     return " ".join(cell.replace("\\", "\\\\").replace("|", "\\|").split())
-
-
-def _dump(value: object) -> str:
-    """Return a list or struct as JSON, and bytes as hexadecimal digits without quotes."""
-    if isinstance(value, bytes):
-        return value.hex()
-    return json.dumps(_as_json_value(value), default=_plain, ensure_ascii=False)
 
 
 def _as_json_value(value: object) -> object:

@@ -40,13 +40,12 @@ def list_insights(
     facts: ReportData, money: Ledger, actions: Sequence[Action], measure: CostMetric
 ) -> list[Insight]:
     """Return the insights, the most important first; empty without runs."""
-    found = (
+    return [
         *_find_waste(facts, money),
         *_find_action(facts, actions, measure),
         *_find_most_expensive(facts, measure),
         *_find_failing(facts),
-    )
-    return list(found)
+    ]
 
 
 def _find_waste(facts: ReportData, money: Ledger) -> Iterator[Insight]:
