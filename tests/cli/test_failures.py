@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.console import expect_contract
 from tests.cli.here import open_stream
-from tower_etl.cli.failures import to_command_failure
+from tower_etl.cli.failures import explain_failure
 from tower_etl.destinations.locks import file_lock
 from tower_etl.errors import ConfigurationError
 from tower_etl.pipeline import SyncRunner
@@ -200,11 +200,11 @@ def test_help_exits_with_0_despite_json(run: Callable[..., Ended]) -> None:
     ids=repr,
 )
 def test_every_error_has_an_exit_code_and_a_message(error: BaseException, code: int) -> None:
-    failure = to_command_failure(error)
-    assert (failure.code, bool(failure.message)) == (code, True)
+    message, found = explain_failure(error)
+    assert (found, bool(message)) == (code, True)
 
 
 def test_a_path_in_bytes_is_shown_as_text() -> None:
     """Functions of the operating system accept paths as text or bytes."""
-    failure = to_command_failure(PermissionError(errno.EACCES, "no", os.fsencode("/caf\xe9")))
-    assert failure.message.startswith("Permission denied: /caf\xe9")
+    message, _ = explain_failure(PermissionError(errno.EACCES, "no", os.fsencode("/caf\xe9")))
+    assert message.startswith("Permission denied: /caf\xe9")

@@ -6,7 +6,6 @@ import io
 import os
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,70 +35,55 @@ class CostlyError(Exception):
         self.metrics = metrics
 
 
-@dataclass(frozen=True)
-class CommandFailure:
-    """Message and exit code of a failed command.
-
-    Attributes:
-        message: What failed, why, and what to do next, on one line.
-        code: Exit code of the process (README, "Exit codes").
-    """
-
-    message: str
-    code: int
-
-
 def report_failure(error: BaseException, *, as_json: bool) -> int:
     """Print why a command failed, with `--json` also as an object, and return the exit code."""
     cause = error.__cause__ if isinstance(error, CostlyError) and error.__cause__ else error
-    failure = to_command_failure(cause)
+    message, code = explain_failure(cause)
     if isinstance(cause, click.UsageError):
         buffer = io.StringIO()
         cause.show(file=buffer)  # show() writes the usage line before the message
         print_notice(redact_text(buffer.getvalue().rstrip("\n")))
-    elif failure.code != _INTERRUPTED:
-        print_notice(f"Error: {failure.message}")
+    elif code != _INTERRUPTED:
+        print_notice(f"Error: {message}")
     if os.environ.get(SETTINGS["debug"].env_name) and not isinstance(cause, click.ClickException):
         print_notice(redact_text("".join(traceback.format_exception(cause))))
     if as_json:
         metrics = error.metrics if isinstance(error, CostlyError) else None
         with suppress(OSError):  # the message is on standard error already
-            print_json(_failure_as_json(failure.message, metrics))
-    return failure.code
+            print_json(_failure_as_json(message, metrics))
+    return code
 
 
-def to_command_failure(error: BaseException) -> CommandFailure:
-    """Return the message and the exit code for an exception."""
+def explain_failure(error: BaseException) -> tuple[str, int]:
+    """Return what failed, why and what to do next on one line, and the exit code (README)."""
     if isinstance(error, click.ClickException):
-        return CommandFailure(redact_text(error.format_message()), error.exit_code)
+        return redact_text(error.format_message()), error.exit_code
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        return CommandFailure("The command was interrupted. Run it again to resume.", _INTERRUPTED)
+        return "The command was interrupted. Run it again to resume.", _INTERRUPTED
     known = error if isinstance(error, TowerEtlError) else explain_os_error(error)
     if known is not None:
-        return CommandFailure(str(known), known.exit_code)
+        return str(known), known.exit_code
     if isinstance(error, OSError) and error.errno is not None:
         return _explain_system_error(error)
     # Path.expanduser raises a plain RuntimeError.
     if isinstance(error, RuntimeError) and "home directory" in str(error):
-        return CommandFailure(
-            "This user has no home directory. Set HOME, or use paths without ~.", 2
-        )
+        return "This user has no home directory. Set HOME, or use paths without ~.", 2
     reason = redact_text(" ".join(str(error).split()))[:_SHOWN_CHARS]
     msg = (
         f"Internal error ({type(error).__name__}: {reason}). Committed data is safe. Run the "
         "command again; if the error persists, report it with the output of TOWER_ETL_DEBUG=1."
     )
-    return CommandFailure(msg, 1)
+    return msg, 1
 
 
-def _explain_system_error(error: OSError) -> CommandFailure:
+def _explain_system_error(error: OSError) -> tuple[str, int]:
     """Return exit code 2 for an unusable standard output, 5 for errors that may be transient."""
     reason = error.strerror or type(error).__name__
     if error.filename == STANDARD_OUTPUT:
         msg = f"{reason}: {STANDARD_OUTPUT}. Open it, or redirect it to a file."
-        return CommandFailure(msg, 2)
+        return msg, 2
     msg = f"{reason}: refused by the operating system. Run the same command again."
-    return CommandFailure(msg, 5)
+    return msg, 5
 
 
 def _failure_as_json(message: str, metrics: RequestMetrics | None) -> dict[str, Any]:

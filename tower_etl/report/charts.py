@@ -161,10 +161,8 @@ class Bar:
 
     def tip(self, names: Sequence[str]) -> str:
         """Return the tooltip: the total, and the series with a segment."""
-        parts = [
-            f"{name}: {self.values[block.series]}"
-            for name, block in ((names[block.series], block) for block in reversed(self.blocks))
-        ]
+        series = [block.series for block in reversed(self.blocks)]
+        parts = [f"{names[index]}: {self.values[index]}" for index in series]
         return "\n".join((f"{self.label}: {self.total}", *parts))
 
 

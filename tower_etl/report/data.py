@@ -155,8 +155,6 @@ class SuccessRate:
     pipeline: str
     ended_runs: int
     succeeded_runs: int
-    failed_runs: int
-    cancelled_runs: int
     success_rate: float | None
     median_hours_to_result: float | None
 
@@ -208,7 +206,6 @@ class Freshness:
     runs: int
     open_runs: int
     missing_runs: int
-    first_submitted_at: datetime | None
     last_submitted_at: datetime | None
 
 
@@ -217,7 +214,6 @@ class SyncRun:
     """One sync."""
 
     started_at: datetime
-    finished_at: datetime | None
     seconds: float | None
     status: str
     endpoint: str | None

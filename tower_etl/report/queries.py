@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -221,10 +220,8 @@ def _read_runs(connection: Connection, rest: str) -> tuple[Run, ...]:
 
 
 def _read_regressions(connection: Connection) -> tuple[Regression, ...]:
-    joined = "regressions AS g JOIN report_runs AS r ON r.run_id = g.run_id"
-    columns = {
-        field.name: f"{'r' if field.name in {'workspace', 'user_name'} else 'g'}.{field.name}"
-        for field in fields(Regression)
-    }
-    order = "ORDER BY g.submitted_at DESC NULLS LAST, g.run_id, g.process"
-    return select_rows(connection, Regression, f"{joined} {order} LIMIT {FEW}", **columns)
+    source = (
+        "regressions JOIN (SELECT run_id, workspace, user_name FROM report_runs) USING (run_id)"  # noqa: S608 constants
+        f" ORDER BY submitted_at DESC NULLS LAST, run_id, process LIMIT {FEW}"
+    )
+    return select_rows(connection, Regression, source)

@@ -54,8 +54,9 @@ def render_page(facts: ReportData, web: str | None, made_at: datetime, scope: Ru
     """
     measure = CostMetric.choose(facts)
     money, actions = split_cost(facts.totals, measure), list_actions(facts)
-    style, script = _read("style.css"), _read("script.js")
-    return _ENVIRONMENT.get_template("page.html").render(
+    return render_template(
+        "page.html",
+        _read("script.js"),
         facts=facts,
         totals=facts.totals,
         made_at=made_at,
@@ -73,9 +74,6 @@ def render_page(facts: ReportData, web: str | None, made_at: datetime, scope: Ru
         outcome_notes=_list_notes(replace(facts.span, odd_runs=0)),
         names=formats.name_processes(_list_processes(facts)),
         rows=_ROWS,
-        style=Markup(style),  # noqa: S704 a file of the package
-        script=Markup(script),  # noqa: S704 a file of the package
-        policy=_write_policy(style, script),
     )
 
 
@@ -208,12 +206,13 @@ _LOADER = PackageLoader("tower_etl.report", "templates")
 _ENVIRONMENT = _make_environment()
 
 
-def render_template(name: str, **values: object) -> str:
-    """Render a template to the HTML of a page without a script."""
+def render_template(name: str, script: str = "", **values: object) -> str:
+    """Render a template to the HTML of a self-contained page."""
     style = _read("style.css")
     return _ENVIRONMENT.get_template(name).render(
-        style=Markup(style),  # noqa: S704 our own file
-        policy=_write_policy(style, ""),
+        style=Markup(style),  # noqa: S704 a file of the package
+        script=Markup(script),  # noqa: S704 a file of the package
+        policy=_write_policy(style, script),
         **values,
     )
 

@@ -153,7 +153,6 @@ class FailureReason:
     worst_process: str
     failed_tasks: int
     retried_tasks: int
-    cost_usd: float | None
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ _WASTE = tuple(field.name for field in fields(Waste))
 _TIME = tuple(field.name for field in fields(TaskTime))
 _REASONS = """
 SELECT exit_code, any_value(meaning), count(*), max_by(process, (failed_tasks, process)),
-  sum(failed_tasks)::BIGINT AS failed, sum(retried_tasks)::BIGINT, sum(cost_usd)
+  sum(failed_tasks)::BIGINT AS failed, sum(retried_tasks)::BIGINT
 FROM failure_reasons GROUP BY exit_code ORDER BY failed DESC, exit_code
 """
 _LOST = """(
