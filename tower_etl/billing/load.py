@@ -205,11 +205,7 @@ def _number_lines(rows: pa.Table, first: int) -> pa.Table:
 
 
 def _finish_sync(destination: Destination) -> None:
-    """Load the pending package of an interrupted sync, so that it is not published half-loaded.
-
-    Raises:
-        ConfigurationError: The destination has no runs, because no sync has completed.
-    """
+    """Load the pending package of an interrupted sync, so that it is not published half-loaded."""
     pipeline = destination.open_pipeline()
     with destination.package_context():
         reason = load_pending_packages(pipeline)

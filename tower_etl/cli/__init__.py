@@ -55,9 +55,8 @@ class LazyGroup(click.Group):
             if not ctx.resilient_parsing and (hint := suggest(cmd_name, _COMMANDS)):
                 ctx.fail(f"No such command {cmd_name!r}.{hint}")
             return None
-        module = importlib.import_module(f"tower_etl.cli.{cmd_name}")
-        command = module.command
-        return command if isinstance(command, click.Command) else None
+        command: click.Command = importlib.import_module(f"tower_etl.cli.{cmd_name}").command
+        return command
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:  # noqa: ANN401 the base's
         """Parse the arguments, and print the help if they request it."""

@@ -140,11 +140,7 @@ def _write_report(path: str) -> None:
 
 
 def _remove_previous_demo(path: Path, *, replace: bool) -> None:
-    """Delete the DuckDB file of an earlier demo; its report is overwritten later.
-
-    Raises:
-        ConfigurationError: The file contains other data, or a path chosen by the user exists.
-    """
+    """Delete the DuckDB file of an earlier demo, but no other data or chosen path."""
     from tower_etl.warehouse.reader import open_reader  # noqa: PLC0415 imports duckdb
 
     existing = [file for file in (path, _report_path(path)) if file.exists()]

@@ -38,7 +38,6 @@ def _iter_sections() -> Iterator[str]:
 
 
 def _iter_command(command: click.Command, context: click.Context) -> Iterator[str]:
-    """Yield the section of a command, and those of its subcommands."""
     yield _render(command, context)
     if isinstance(command, click.Group):
         for name, subcommand in command.commands.items():

@@ -139,11 +139,7 @@ def command(question: str | None, *, listing: bool, form: str, **chosen: Any) ->
 
 
 def _read_question(question: str | None, file: str | None) -> str | None:
-    """Return the query of the argument, of a file or of standard input.
-
-    Raises:
-        ConfigurationError: Two queries are given, or the file cannot be read.
-    """
+    """Return the query of the argument, of a file or of standard input."""
     if file is None and question != "-":
         return question and question.strip().rstrip(";")
     if file is not None and question is not None:
@@ -221,11 +217,7 @@ def _make_select(connection: DuckDBPyConnection, question: str, scope: RunFilter
 def _query_postgres(
     config: DestinationConfig, question: str, scope: RunFilter, limit: int | None, form: str
 ) -> None:
-    """Run a query in PostgreSQL, whose views are those of the last sync.
-
-    Raises:
-        ConfigurationError: A filter is given, or the format needs DuckDB.
-    """
+    """Run a query in PostgreSQL, whose views are those of the last sync."""
     from tower_etl.destinations.base import open_destination  # noqa: PLC0415 imports dlt
 
     if scope or form == "parquet":

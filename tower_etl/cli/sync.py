@@ -143,11 +143,7 @@ class _HidingFinder:
         self._names = names
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """Leave all other modules to the next finder.
-
-        Raises:
-            ModuleNotFoundError: The module is hidden.
-        """
+        """Refuse the hidden modules, and leave all others to the next finder."""
         del path, target
         if name in self._names:
             raise ModuleNotFoundError(name=name)

@@ -88,7 +88,6 @@ def paint_names(names: Sequence[str], rest: str) -> tuple[Paint, ...]:
 
 
 def _name_to_lab(name: str) -> tuple[float, float, float]:
-    """Return the color of a name in OKLab."""
     digest = sha256(name.encode(errors="surrogatepass")).digest()
     hue = int.from_bytes(digest[:4]) / 2**32 * math.tau
     lightness = _LIGHTNESS[digest[4] % 2] + _SPREAD * digest[5] / 255

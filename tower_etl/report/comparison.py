@@ -282,7 +282,6 @@ def _tabulate(group: Group, keys: Mapping[Key, int], *, by_process: bool) -> Val
 def _compare_measure(
     name: str, first: Values, second: Values, random: np.random.Generator
 ) -> MeasureRatio:
-    """Compare the run x task arrays of one measure."""
     means = [_mean(table, np.arange(len(table))) for table in (first, second)]
     known = np.isfinite(means[0]) & np.isfinite(means[1])
     both = known & (means[0] > 0) & (means[1] > 0)

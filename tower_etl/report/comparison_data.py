@@ -13,7 +13,7 @@ from tower_etl.report.comparison import MEASURES, ComparedRun, ComparedTask, Gro
 from tower_etl.text import quote_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from tower_etl.warehouse.status import Query
 
@@ -52,11 +52,13 @@ def read_groups(
     """
     runs = [ComparedRun(*row) for row in query(_RUNS) if _is_chosen(row[1], pipelines)]
     groups = _read_membership(query, group_by)
-    members: dict[str, list[ComparedRun]] = defaultdict(list)
+    members: dict[str, list[ComparedRun]] = {}
     for run in runs:
         if run.id in groups:
-            members[groups[run.id]].append(run)
-    first, second = _choose(group_by, members, names, {run.id: n for n, run in enumerate(runs)})
+            name = groups[run.id]
+            members[name] = members.pop(name, [])  # the group with the newest run is last
+            members[name].append(run)
+    first, second = _choose(group_by, list(members), names)
     chosen = {run.id for name in (first, second) for run in members[name]}
     tasks: dict[str, list[ComparedTask]] = defaultdict(list)
     for run_id, pipeline, process, sample, status, attempt, *values in query(_TASKS):
@@ -96,16 +98,9 @@ def _read_file(path: Path) -> dict[str, str]:
     return {row["run_id"].strip(): row["group"].strip() for row in rows}
 
 
-def _choose(
-    group_by: str,
-    members: Mapping[str, Sequence[ComparedRun]],
-    names: Sequence[str],
-    order: Mapping[str, int],
-) -> tuple[str, str]:
+def _choose(group_by: str, ranked: Sequence[str], names: Sequence[str]) -> tuple[str, str]:
     """Return the names of the two groups, the reference first."""
-    newest = {name: max(order[run.id] for run in runs) for name, runs in members.items()}
-    ranked = sorted(members, key=newest.__getitem__)
-    if missing := [name for name in names if name not in members]:
+    if missing := [name for name in names if name not in ranked]:
         known = ", ".join(ranked[-_LISTED_GROUPS:]) or "none"
         msg = f"No run that ended is in the group {', '.join(missing)}. There are: {known}."
         raise ConfigurationError(msg)

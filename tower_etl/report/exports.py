@@ -149,7 +149,6 @@ def _read(query: Query, key: str) -> tuple[list[LabelValueCost], list[tuple[Any,
 
 
 def _total_by_source(values: Sequence[LabelValueCost]) -> list[LabelValueCost]:
-    """Return the total of each currency and cost source."""
     kinds = dict.fromkeys((value.currency, value.cost_source) for value in values)
     return [
         _total([value for value in values if (value.currency, value.cost_source) == kind])

@@ -81,7 +81,6 @@ def _read_processes(connection: Connection, inside: str, amount: str) -> tuple[P
 
 
 def _pick_staged(processes: Sequence[Process]) -> tuple[Process, ...]:
-    """Return the processes with the longest staging."""
     staged = [row for row in processes if (row.staged_hours or 0) > 0]
     return tuple(sorted(staged, key=lambda row: -(row.staged_hours or 0))[:FEW])
 
