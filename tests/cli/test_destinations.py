@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tower_etl.config.resolver import SettingSources
 from tower_etl.destinations.config import resolve_destination
-from tower_etl.destinations.lake.manifest import FileManifestStore, Manifest
+from tower_etl.destinations.lake.manifest import Manifest, ManifestStore
+from tower_etl.destinations.local_folder import LocalFolder
 from tower_etl.errors import ConfigurationError
 from tower_etl.warehouse.reader import open_reader
 
@@ -129,7 +130,7 @@ def test_an_invalid_destination_is_refused_without_its_password(
 def test_reading_a_lake_without_its_library_names_the_extra(
     kind: str, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    notes = FileManifestStore(tmp_path, kind)
+    notes = ManifestStore(LocalFolder(tmp_path), kind)
     notes.mark_in_progress()
     notes.write(Manifest(kind, "first"), None)
     monkeypatch.delitem(sys.modules, f"tower_etl.destinations.lake.{kind}", raising=False)

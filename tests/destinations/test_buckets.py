@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 from tests.cli.console import make_console
 from tests.destinations.test_semantics import add_run, expect_runs, expect_tables, kill_sync
 from tower_etl.destinations.base import open_destination
-from tower_etl.destinations.lake.manifest import Manifest, ObjectManifestStore
+from tower_etl.destinations.lake.manifest import Manifest, ManifestStore
 from tower_etl.destinations.locks import (
     LEASE,
     NAME,
@@ -135,7 +135,7 @@ def test_an_unreadable_lease_counts_as_held(
 
 def test_a_manifest_replaces_only_the_version_that_was_read(bucket: str) -> None:
     """This conditional write protects the lake even if the lease fails."""
-    notes = ObjectManifestStore(open_bucket(bucket), "delta")
+    notes = ManifestStore(open_bucket(bucket), "delta")
     second, third = Manifest("delta", "second"), Manifest("delta", "third")
     notes.write(Manifest("delta", "first"), None)
     first = notes.read()
@@ -188,7 +188,7 @@ def test_tables_that_a_killed_machine_wrote_are_rewritten_by_another(
     kept, gone = (add_run(world, lab, f"2026-0{month}-25T00:00:00Z") for month in (1, 2))
     for run_id in (kept, gone):
         world.finish_run(run_id)
-    manifest = ObjectManifestStore(open_bucket(harness.place.path), kind).read()
+    manifest = ManifestStore(open_bucket(harness.place.path), kind).read()
     assert manifest is not None
     kill_sync(harness, f"{point}:{len(manifest.tables)}")
     assert {kept, gone} <= {key[0] for key in harness.read("tasks")}

@@ -14,7 +14,7 @@ from pyiceberg.utils.config import Config
 from tests.destinations.test_semantics import add_run
 from tower_etl.config.resolver import SettingSources
 from tower_etl.destinations.lake.iceberg import IcebergLake
-from tower_etl.destinations.lake.iceberg_tables import HINT, ObjectStoreLocation, s3_properties
+from tower_etl.destinations.lake.iceberg_tables import HINT, locate_tables, s3_properties
 from tower_etl.destinations.lake.mirror import open_mirror
 from tower_etl.destinations.object_store import open_bucket
 from tower_etl.errors import TowerEtlError
@@ -25,15 +25,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.destinations.harness import DestinationHarness
+    from tower_etl.destinations.lake.iceberg_tables import IcebergLocation
     from tower_etl.simulator import World
 
 FEW = frozenset({"workflows", "tasks", "workflow_labels"})
 
 
 @pytest.fixture
-def folder(bucket: str) -> ObjectStoreLocation:
+def folder(bucket: str) -> IcebergLocation:
     """Return an empty folder in a bucket."""
-    return ObjectStoreLocation(open_bucket(bucket), s3_properties(SettingSources().environ))
+    return locate_tables(open_bucket(bucket), SettingSources().environ)
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def test_a_configured_catalog_takes_over_the_lake_and_gives_it_back(
 
 
 def test_a_version_hint_written_by_another_sync_is_not_overwritten(
-    folder: ObjectStoreLocation,
+    folder: IcebergLocation,
 ) -> None:
     """This includes a hint that did not exist when it was read."""
     first, second = (f"{folder.url}/tasks/metadata/{n}.metadata.json" for n in ("one", "two"))
@@ -132,9 +133,9 @@ def test_a_version_hint_written_by_another_sync_is_not_overwritten(
     assert found.metadata == second
 
 
-def test_metadata_outside_the_bucket_gets_no_version_hint(folder: ObjectStoreLocation) -> None:
+def test_metadata_outside_the_bucket_gets_no_version_hint(folder: IcebergLocation) -> None:
     folder.update_version_hint("tasks", "s3://other/tasks/metadata/one.metadata.json", None)
-    assert folder.bucket.read(f"tasks/{HINT}") is None
+    assert folder.files.read(f"tasks/{HINT}") is None
 
 
 # --- S3 properties ------------------------------------------------------------------------------

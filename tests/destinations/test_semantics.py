@@ -20,7 +20,8 @@ from tests.semantics.platform import SwappableApp
 from tests.semantics.test_histories import HISTORIES, run_histories
 from tower_etl.clock import Clock
 from tower_etl.destinations.base import open_destination
-from tower_etl.destinations.lake.manifest import FileManifestStore
+from tower_etl.destinations.lake.manifest import ManifestStore
+from tower_etl.destinations.local_folder import LocalFolder
 from tower_etl.errors import DestinationLockedError
 from tower_etl.schema import TABLES
 from tower_etl.simulator import DEMO_TOKEN, serve
@@ -45,7 +46,7 @@ POINTS = [
     ("iceberg", "after:tower_etl.destinations.lake.iceberg:IcebergLake._write_table:9"),
     (
         "iceberg-s3",
-        "before:tower_etl.destinations.lake.iceberg_tables:ObjectStoreLocation.update_version_hint:9",
+        "before:tower_etl.destinations.lake.iceberg_tables:IcebergLocation.update_version_hint:9",
     ),
     ("postgres", "after:dlt.load.load:Load.complete_package:1"),
 ]
@@ -188,7 +189,7 @@ def test_tables_of_a_killed_sync_are_rewritten_without_its_local_state(
     kept, gone = (add_run(world, lab, f"2026-0{month}-25T00:00:00Z") for month in (1, 2))
     for run_id in (kept, gone):
         world.finish_run(run_id)
-    manifest = FileManifestStore(Path(harness.place.path), kind).read()
+    manifest = ManifestStore(LocalFolder(Path(harness.place.path)), kind).read()
     assert manifest is not None
     last = len(manifest.tables)
     kill_sync(

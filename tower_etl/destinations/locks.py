@@ -15,11 +15,12 @@ import uuid
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from tower_etl.clock import SYSTEM_CLOCK
+from tower_etl.destinations.local_folder import replace_text
 from tower_etl.errors import (
     ConfigurationError,
     DestinationError,
@@ -53,11 +54,7 @@ def file_lock(folder: Path, target: str, now: datetime) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        msg = (
-            f"Another sync is writing into {target}: {_read_holder(folder)}. "
-            "This sync changed nothing. Run it again when the other one has finished."
-        )
-        raise DestinationLockedError(msg) from None
+        raise locked_error(target, _read_holder(folder)) from None
     try:
         _write_holder(folder, now)
         _logger.debug("Locked %s", folder)
@@ -66,22 +63,45 @@ def file_lock(folder: Path, target: str, now: datetime) -> Iterator[None]:
         lock.release()
 
 
+def locked_error(target: str, holder: str, note: str = "") -> DestinationLockedError:
+    """Return the error for a destination that another sync holds.
+
+    Args:
+        target: Name of the destination.
+        holder: Name of the process of the other sync.
+        note: Further sentence, after a space.
+    """
+    return DestinationLockedError(
+        f"Another sync is writing into {target}: {holder}. This sync changed nothing. "
+        f"Run it again when the other one has finished.{note}"
+    )
+
+
 def _write_holder(folder: Path, now: datetime) -> None:
-    holder = {
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "since": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-    }
-    new = folder / "holder.json.new"
-    new.write_text(json.dumps(holder), encoding="utf-8")
-    new.replace(folder / "holder.json")
+    replace_text(folder / "holder.json", json.dumps(_describe_process(now)))
 
 
 def _read_holder(folder: Path) -> str:
     try:
-        holder = json.loads((folder / "holder.json").read_text(encoding="utf-8"))
+        return _name_process(json.loads((folder / "holder.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return _name_process({})
+
+
+def _describe_process(since: datetime) -> dict[str, Any]:
+    """Return this process as JSON for other syncs."""
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": f"{since:%Y-%m-%dT%H:%M:%SZ}",
+    }
+
+
+def _name_process(holder: Any) -> str:  # noqa: ANN401 JSON values
+    """Return the name of the process that holds a lock in messages."""
+    try:
         return f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return "a process that has just started"
 
 
@@ -92,12 +112,17 @@ RENEW_SECONDS = 30.0
 _ATTEMPTS = 3  # another sync may release or acquire the lease between read and write
 
 
-class WriterLock(Protocol):
-    """Lock against syncs of other machines into a lake."""
+class WriterLock:
+    """Lock against syncs of other machines into a lake; a local lake needs none.
+
+    The file lock of the staging copy excludes syncs of this machine, and the operating system holds
+    it for the lifetime of the process.
+    """
 
     def hold(self, clock: Clock) -> AbstractContextManager[None]:
-        """Return a context that holds the lock; a file lock excludes syncs of this machine."""
-        ...
+        """Return a context that holds the lock."""
+        del clock
+        return nullcontext()
 
     def check(self) -> None:
         """Verify before a commit that the lock is still held.
@@ -105,23 +130,10 @@ class WriterLock(Protocol):
         Raises:
             DestinationError: The lock was lost.
         """
-        ...
-
-
-class NoLock:
-    """Lock of a local lake, for which the file lock of the staging copy suffices."""
-
-    def hold(self, clock: Clock) -> AbstractContextManager[None]:
-        """Return a context that does nothing."""
-        del clock
-        return nullcontext()
-
-    def check(self) -> None:
-        """Do nothing: the operating system holds a file lock for the lifetime of the process."""
 
 
 @dataclass
-class ObjectStoreLease:
+class ObjectStoreLease(WriterLock):
     """Lease on a lake in an object store: an object with an expiry time, replaced conditionally.
 
     Attributes:
@@ -135,7 +147,7 @@ class ObjectStoreLease:
     folder: Path
     _id: str = field(default_factory=lambda: uuid.uuid4().hex)
     _etag: str | None = None
-    _since: datetime | None = None
+    _since: datetime = field(default_factory=SYSTEM_CLOCK.now)
     _clock: Clock = SYSTEM_CLOCK
     _renewal_lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -177,7 +189,8 @@ class ObjectStoreLease:
                 # Some S3-compatible stores accept conditional headers and ignore them.
                 self._verify_conditional_put()
                 return
-        raise DestinationLockedError(_describe(self.bucket.url, holder))
+        note = f" The lock of a killed sync expires after {(LEASE + SKEW).seconds // 60} minutes."
+        raise locked_error(self.bucket.url, _name_process(holder), note)
 
     def renew(self) -> bool:
         """Extend the lease, and return whether this sync still held it."""
@@ -231,9 +244,7 @@ class ObjectStoreLease:
         holder = {
             "id": self._id,
             "owner": self._machine_id,
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-            "since": f"{self._since:%Y-%m-%dT%H:%M:%SZ}",
+            **_describe_process(self._since),
             "until": (self._clock.now() + LEASE).isoformat(),
         }
         return json.dumps(holder)
@@ -267,16 +278,3 @@ def _parse(text: str) -> dict[str, Any]:
         if isinstance(found, dict):
             return found
     return {}
-
-
-def _describe(url: str, holder: dict[str, Any]) -> str:
-    process = (
-        f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
-        if {"pid", "host", "since"} <= holder.keys()
-        else "a process that has just started"
-    )
-    return (
-        f"Another sync is writing into {url}: {process}. This sync changed nothing. Run it again "
-        "when the other one has finished. The lock of a killed sync expires after "
-        f"{(LEASE + SKEW).seconds // 60} minutes."
-    )

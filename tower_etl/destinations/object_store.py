@@ -15,6 +15,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
 
+from tower_etl.destinations.local_folder import StoredObject
 from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,19 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _RETRY_TIMEOUT = timedelta(seconds=30)
-
-
-@dataclass(frozen=True)
-class StoredObject:
-    """Object as it was read.
-
-    Attributes:
-        text: Content of the object.
-        etag: ETag of this version.
-    """
-
-    text: str
-    etag: str
 
 
 @dataclass(frozen=True)
@@ -49,6 +37,9 @@ class ObjectStore:
 
     url: str
     store: S3Store = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.url
 
     def read(self, name: str) -> StoredObject | None:
         """Return an object, or None if it does not exist.

@@ -27,7 +27,8 @@ from tower_etl.destinations.direct_merge import DirectMergeClient
 from tower_etl.destinations.dlt_pipeline import PIPELINE, cache_capabilities, make_pipeline
 from tower_etl.destinations.errors import explain_connection
 from tower_etl.destinations.foreign_tables import refuse_foreign
-from tower_etl.errors import ConfigurationError, DestinationError, DestinationLockedError
+from tower_etl.destinations.locks import locked_error
+from tower_etl.errors import ConfigurationError, DestinationError
 from tower_etl.schema import TABLES
 from tower_etl.text import quote_name
 from tower_etl.views.postgres import refresh_comments, refresh_views
@@ -192,11 +193,7 @@ class PostgresDestination:
             DATASET,
         )
         holder = ", ".join(name for (name,) in holders) or "a session that has just ended"
-        msg = (
-            f"Another sync is writing into {self.title}: {holder}. This sync changed nothing. "
-            "Run it again when the other one has finished."
-        )
-        raise DestinationLockedError(msg)
+        raise locked_error(self.title, holder)
 
 
 def _is_long(column: str) -> bool:

@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tower_etl.destinations.local_folder import replace_text
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -44,10 +46,8 @@ class RunningSync:
 def write_progress(folder: Path, progress: str) -> None:
     """Record the progress of this process; a folder that cannot be written is ignored."""
     found = RunningSync(os.getpid(), socket.gethostname(), progress).as_json()
-    part = folder / f"{_NAME}.new"
     with suppress(OSError):
-        part.write_text(json.dumps(found), encoding="utf-8")
-        part.replace(folder / _NAME)
+        replace_text(folder / _NAME, json.dumps(found))
 
 
 def clear_progress(folder: Path) -> None:

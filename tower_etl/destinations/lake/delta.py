@@ -12,7 +12,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from tower_etl.destinations.lake.commits import commit_tables, explain_commit
 from tower_etl.destinations.lake.partitions import MONTH, month_predicate
-from tower_etl.destinations.locks import NoLock
+from tower_etl.destinations.locks import WriterLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
         TableDiff,
     )
     from tower_etl.destinations.lake.partitions import PartitionReader
-    from tower_etl.destinations.locks import WriterLock
 
 RETENTION_HOURS = 7 * 24  # the minimum that deltalake allows by default
 _MONTHS_PER_COMMIT = 3  # the writer buffers a file per month
@@ -40,19 +39,17 @@ class DeltaLake:
     """Delta tables in a local folder or a bucket.
 
     Attributes:
-        root: Folder or URL.
         manifests: Store of the manifest in the folder.
         writer_lock: Lock that is verified before each commit.
     """
 
-    root: str
     manifests: ManifestStore
-    writer_lock: WriterLock = field(default_factory=NoLock)
+    writer_lock: WriterLock = field(default_factory=WriterLock)
 
     @property
     def display_name(self) -> str:
         """Folder or URL of the lake."""
-        return self.root
+        return str(self.manifests.files)
 
     def read_manifest(self) -> Manifest | None:
         """Return the manifest of the last sync."""
@@ -114,7 +111,7 @@ class DeltaLake:
             yield name, DeltaTable(self._table_path(name), version=version)
 
     def _table_path(self, table: str) -> str:
-        return f"{self.root}/{table}"
+        return f"{self.manifests.files}/{table}"
 
     def _find_table(self, name: str) -> DeltaTable | None:
         try:
@@ -192,4 +189,4 @@ class DeltaLake:
         try:
             yield
         except (DeltaError, OSError) as error:
-            raise explain_commit(error, name, self.root) from error
+            raise explain_commit(error, name, self.display_name) from error

@@ -2,7 +2,7 @@
 
 The tables are registered in a catalog: `tower` of PyIceberg's configuration, else a SQLite file in
 the folder. A bucket cannot hold a SQLite file; there, version hints are the only catalog
-(`iceberg_location.py`).
+(`iceberg_tables.py`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tower_etl.destinations.lake.iceberg_tables import (
     strip_scheme,
 )
 from tower_etl.destinations.lake.partitions import MONTH, month_predicate
-from tower_etl.destinations.locks import NoLock
+from tower_etl.destinations.locks import WriterLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from tower_etl.destinations.lake.iceberg_tables import IcebergLocation, VersionHint
     from tower_etl.destinations.lake.manifest import Manifest, ManifestDiff, ManifestStore
     from tower_etl.destinations.lake.partitions import PartitionReader
-    from tower_etl.destinations.locks import WriterLock
 
 T = TypeVar("T")
 
@@ -72,12 +71,12 @@ class IcebergLake:
 
     folder: IcebergLocation
     manifests: ManifestStore
-    writer_lock: WriterLock = field(default_factory=NoLock)
+    writer_lock: WriterLock = field(default_factory=WriterLock)
 
     @property
     def display_name(self) -> str:
         """Folder or URL of the lake."""
-        return self.folder.title
+        return str(self.folder.files)
 
     def read_manifest(self) -> Manifest | None:
         """Return the manifest of the last sync."""

@@ -7,11 +7,10 @@ a bucket, hints are the only catalog, and are replaced by conditional writes.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -29,10 +28,12 @@ from pyiceberg.utils.config import Config
 
 from tower_etl.config.settings import DATASET
 from tower_etl.destinations.lake.partitions import MONTH
+from tower_etl.destinations.local_folder import LocalFolder, replace_text
 from tower_etl.errors import ConfigurationError, DestinationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
     import pyarrow as pa
     from pyarrow.dataset import Dataset
@@ -58,42 +59,40 @@ class VersionHint:
 
     Attributes:
         metadata: URL of the metadata file.
-        etag: ETag of the hint, empty if not in an object store.
+        etag: ETag of the hint, empty for a local file.
     """
 
     metadata: str
-    etag: str = ""
+    etag: str
 
 
-class IcebergLocation(Protocol):
-    """Location of Iceberg tables, each in a folder of its name."""
+@dataclass(frozen=True)
+class IcebergLocation:
+    """Local folder or folder in a bucket, with a folder for each Iceberg table.
 
-    @property
-    def title(self) -> str:
-        """Name in messages."""
-        ...
+    Attributes:
+        files: Files of the location; printed, its name in messages.
+        url: URL as PyIceberg writes it, without percent-encoding.
+        catalog: URL of the catalog in the location; None in a bucket, where a SQLite file cannot be
+            changed.
+        access: Properties that PyIceberg needs to access a bucket, without credentials.
+    """
 
-    @property
-    def url(self) -> str:
-        """URL as PyIceberg writes it."""
-        ...
-
-    @property
-    def catalog(self) -> str | None:
-        """URL of the catalog in the location, None if there is none."""
-        ...
-
-    @property
-    def access(self) -> Mapping[str, str]:
-        """Properties that PyIceberg needs to access the files, without credentials."""
-        ...
+    files: LocalFolder | ObjectStore
+    url: str
+    catalog: str | None = None
+    access: Mapping[str, str] = field(default_factory=dict)
 
     def read_hint(self, table: str) -> VersionHint | None:
         """Return the version hint of a table, None if it has none."""
-        ...
+        found = self.files.read(f"{table}/{HINT}")
+        if found is None:
+            return None
+        metadata = f"{self.url}/{table}/metadata/{found.text.strip()}{_METADATA}"
+        return VersionHint(metadata, found.etag)
 
     def update_version_hint(self, table: str, metadata: str, hint: VersionHint | None) -> None:
-        """Set the version hint of a table, unless its metadata is outside this location.
+        """Set the version hint of a table, unless its metadata is outside the bucket.
 
         Args:
             table: Name of the table.
@@ -101,145 +100,57 @@ class IcebergLocation(Protocol):
             hint: Result of `read_hint` before the commit.
 
         Raises:
-            DestinationError: Another sync changed the hint in between.
+            DestinationError: Another sync of a lake in a bucket changed the hint in between.
         """
-        ...
-
-    def open_dataset(self, files: Sequence[str]) -> Dataset:
-        """Return a dataset of one or more Parquet files, given by their URLs."""
-        ...
-
-    def iter_files(self, table: str) -> Iterator[tuple[str, datetime]]:
-        """Iterate over the URLs and modification times (UTC) of all files of a table."""
-        ...
-
-    def remove(self, file: str) -> None:
-        """Delete a file."""
-        ...
-
-
-@dataclass(frozen=True)
-class LocalLocation:
-    """Local folder.
-
-    Attributes:
-        root: Path of the folder.
-    """
-
-    root: Path
-
-    @property
-    def title(self) -> str:
-        """Path of the folder."""
-        return str(self.root)
-
-    @property
-    def url(self) -> str:
-        """URL of the folder; PyIceberg does not percent-encode it."""
-        return f"file://{self.root}"
-
-    @property
-    def catalog(self) -> str | None:
-        """URL of a SQLite file in the folder."""
-        return f"sqlite:///{self.root}/catalog.db"
-
-    @property
-    def access(self) -> Mapping[str, str]:
-        """Empty: local files need no properties."""
-        return {}
-
-    def read_hint(self, table: str) -> VersionHint | None:
-        """Return the hint in the file of a table."""
-        path = self.root / table / HINT
-        return _parse(self.url, table, path.read_text(encoding="utf-8")) if path.is_file() else None
-
-    def update_version_hint(self, table: str, metadata: str, hint: VersionHint | None) -> None:
-        """Rename a new file over the hint; the file lock excludes other syncs."""
-        del table, hint
-        newest = Path(strip_scheme(metadata))
-        if not newest.is_file():  # a catalog of the user may place tables elsewhere
-            return
-        path = newest.with_name(Path(HINT).name)
-        new = path.with_name(f"{path.name}.new")
-        new.write_text(newest.name.removesuffix(_METADATA), encoding="utf-8")
-        new.replace(path)
-
-    def open_dataset(self, files: Sequence[str]) -> Dataset:
-        """Return a dataset of local files."""
-        return dataset.dataset([strip_scheme(file) for file in files], format="parquet")
-
-    def iter_files(self, table: str) -> Iterator[tuple[str, datetime]]:
-        """Iterate over the files below the folder of a table."""
-        for path in (self.root / table).rglob("*"):
-            if path.is_file():
-                yield f"file://{path}", datetime.fromtimestamp(path.stat().st_mtime, UTC)
-
-    def remove(self, file: str) -> None:
-        """Delete a local file; do nothing if it does not exist."""
-        Path(strip_scheme(file)).unlink(missing_ok=True)
-
-
-@dataclass(frozen=True)
-class ObjectStoreLocation:
-    """Folder in a bucket.
-
-    Attributes:
-        bucket: Objects below the URL of the folder.
-        access: Properties of the object store for PyIceberg, without credentials.
-    """
-
-    bucket: ObjectStore
-    access: Mapping[str, str]
-
-    @property
-    def title(self) -> str:
-        """URL of the folder."""
-        return self.bucket.url
-
-    @property
-    def url(self) -> str:
-        """URL of the folder."""
-        return self.bucket.url
-
-    @property
-    def catalog(self) -> str | None:
-        """None: a SQLite file cannot be changed in a bucket."""
-        return None
-
-    def read_hint(self, table: str) -> VersionHint | None:
-        """Return the hint in the object of a table."""
-        found = self.bucket.read(f"{table}/{HINT}")
-        return _parse(self.url, table, found.text, found.etag) if found else None
-
-    def update_version_hint(self, table: str, metadata: str, hint: VersionHint | None) -> None:
-        """Replace the hint conditionally, so that a sync without lease undoes no commit."""
         folder, _, newest = metadata.rpartition("/")
+        name = newest.removesuffix(_METADATA)
+        if isinstance(self.files, LocalFolder):
+            path = Path(strip_scheme(metadata))
+            if path.is_file():  # a catalog of the user may place tables elsewhere
+                replace_text(path.with_name(Path(HINT).name), name)
+            return
         if folder != f"{self.url}/{table}/metadata":
             return
-        name = newest.removesuffix(_METADATA)
-        if self.bucket.put_if_match(f"{table}/{HINT}", name, hint.etag if hint else None) is None:
+        # Conditional, so that a sync without lease undoes no commit.
+        if self.files.put_if_match(f"{table}/{HINT}", name, hint.etag if hint else None) is None:
             msg = f"Another sync wrote {table} into {self.url} in the meantime. Run again."
             raise DestinationError(msg)
 
     def open_dataset(self, files: Sequence[str]) -> Dataset:
-        """Return a dataset that reads objects with pyarrow's S3 file system, as PyIceberg does."""
-        store = fs.S3FileSystem(
+        """Return a dataset of one or more Parquet files, given by their URLs."""
+        paths = [strip_scheme(file) for file in files]
+        return dataset.dataset(paths, format="parquet", filesystem=self._open_file_system())
+
+    def _open_file_system(self) -> fs.FileSystem | None:
+        """Return pyarrow's S3 file system, which PyIceberg uses too; None for local files."""
+        if not self.access:
+            return None
+        return fs.S3FileSystem(
             region=self.access["s3.region"],
             endpoint_override=self.access.get("s3.endpoint"),
             proxy_options=self.access.get("s3.proxy-uri"),
         )
-        return dataset.dataset(
-            [strip_scheme(file) for file in files], format="parquet", filesystem=store
-        )
 
     def iter_files(self, table: str) -> Iterator[tuple[str, datetime]]:
-        """Iterate over the objects of a table: those whose names start with the table's name."""
-        for name, modified in self.bucket.iter_objects(table):
+        """Iterate over the URLs and modification times (UTC) of all files of a table."""
+        for name, modified in self.files.iter_objects(table):
             yield f"{self.url}/{name}", modified
 
     def remove(self, file: str) -> None:
-        """Delete the object."""
-        self.bucket.remove(file.removeprefix(f"{self.url}/"))
+        """Delete a file, given by its URL."""
+        self.files.remove(file.removeprefix(f"{self.url}/"))
+
+
+def locate_tables(files: LocalFolder | ObjectStore, environ: Mapping[str, str]) -> IcebergLocation:
+    """Return the location of the Iceberg tables in a folder or bucket.
+
+    Args:
+        files: Files of the location.
+        environ: Environment variables, with the settings of an object store.
+    """
+    if isinstance(files, LocalFolder):
+        return IcebergLocation(files, f"file://{files}", f"sqlite:///{files}/catalog.db")
+    return IcebergLocation(files, files.url, access=s3_properties(environ))
 
 
 def s3_properties(environ: Mapping[str, str]) -> Mapping[str, str]:
@@ -264,10 +175,6 @@ def strip_scheme(url: str) -> str:
     """Return the path in a URL as pyarrow expects it: with the bucket as its first part."""
     _, _, path = url.rpartition("://")
     return path
-
-
-def _parse(url: str, table: str, text: str, etag: str = "") -> VersionHint:
-    return VersionHint(f"{url}/{table}/metadata/{text.strip()}{_METADATA}", etag)
 
 
 def find_catalog(folder: IcebergLocation) -> Catalog | None:
@@ -303,7 +210,7 @@ def find_table(catalog: Catalog | None, folder: IcebergLocation, name: str, stat
     hint = folder.read_hint(name)
     if hint is None:
         msg = (
-            f"{folder.title} has lost its table {name}: neither a catalog nor a hint refers to it. "
+            f"{folder.files} has lost its table {name}: neither a catalog nor a hint refers to it. "
             "Restore the folder from a backup, or choose another --path."
         )
         raise ConfigurationError(msg)

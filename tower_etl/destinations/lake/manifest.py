@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError, DestinationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tower_etl.destinations.local_folder import LocalFolder
     from tower_etl.destinations.object_store import ObjectStore
 
 VERSION = 1
+_MANIFEST = "_tower_etl.json"
+_IN_PROGRESS = "_tower_etl.begun"
+_PREFIX = "_tower_etl."
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Manifest:
         kind: Format of the lake.
         snapshot: Name of this state.
         tables: Tables by name, in the order in which they are written.
-        etag: ETag of the object that the manifest was read from, None if not from an object store.
+        etag: ETag of the object that the manifest was read from, None if it was not read.
     """
 
     kind: str
@@ -161,26 +164,43 @@ def compare(table: str, old: TableEntry | None, new: TableEntry) -> TableDiff:
     return TableDiff(table, tuple(written), tuple(sorted(gone)), is_new=False)
 
 
-_MANIFEST = "_tower_etl.json"
-_IN_PROGRESS = "_tower_etl.begun"
-_PREFIX = "_tower_etl."
+@dataclass(frozen=True)
+class ManifestStore:
+    """Manifest in the root of a lake, and the marker of a sync that is writing to it.
 
+    Attributes:
+        files: Files of the lake.
+        kind: Format of the lake.
+    """
 
-class ManifestStore(Protocol):
-    """Storage of the manifest of a lake."""
+    files: LocalFolder | ObjectStore
+    kind: str
 
     @property
     def is_in_progress(self) -> bool:
         """Whether an interrupted sync may have left tables newer than the manifest."""
-        ...
+        return self.files.read(_IN_PROGRESS) is not None
 
     def read(self) -> Manifest | None:
         """Return the manifest that was written last; None if the location is empty.
 
         Raises:
-            ConfigurationError: The location contains other files.
+            ConfigurationError: The location contains other files, or tables of another format.
         """
-        ...
+        found = self.files.read(_MANIFEST)
+        if found is None:
+            others = [name for name in self.files.list_names() if not name.startswith(_PREFIX)]
+            if others and not self.is_in_progress:
+                raise foreign_files_error(self.files)
+            return None
+        manifest = load_manifest(found.text)
+        if manifest.kind != self.kind:
+            msg = (
+                f"{self.files} contains {manifest.kind} tables, not {self.kind}. "
+                "Choose another --path."
+            )
+            raise ConfigurationError(msg)
+        return replace(manifest, etag=found.etag)
 
     def mark_in_progress(self) -> bool:
         """Write the in-progress marker, before anything else is written to the lake.
@@ -188,7 +208,7 @@ class ManifestStore(Protocol):
         Returns:
             Whether the marker existed, that is, `is_in_progress` before the call.
         """
-        ...
+        return self.files.put_if_match(_IN_PROGRESS, "", None) is None
 
     def write(self, manifest: Manifest, old: Manifest | None) -> None:
         """Replace the manifest atomically, and remove the in-progress marker.
@@ -196,124 +216,24 @@ class ManifestStore(Protocol):
         Args:
             manifest: New manifest.
             old: Manifest that `read` returned before.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class FileManifestStore:
-    """Manifest as a file in the root of a local lake.
-
-    Attributes:
-        root: Folder of the lake.
-        kind: Format of the lake.
-    """
-
-    root: Path
-    kind: str
-
-    @property
-    def is_in_progress(self) -> bool:
-        """Whether the marker exists."""
-        return (self.root / _IN_PROGRESS).exists()
-
-    def read(self) -> Manifest | None:
-        """Return the manifest of the folder; see `ManifestStore`."""
-        try:
-            text = self._path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            if self.root.is_dir() and any(self.root.iterdir()) and not self.is_in_progress:
-                raise _foreign_files_error(str(self.root)) from None
-            return None
-        return _load(text, self.kind, str(self.root))
-
-    def mark_in_progress(self) -> bool:
-        """Create the folder and the marker, and return whether the marker existed."""
-        self.root.mkdir(exist_ok=True)
-        was_interrupted = self.is_in_progress
-        (self.root / _IN_PROGRESS).touch()
-        return was_interrupted
-
-    def write(self, manifest: Manifest, old: Manifest | None) -> None:
-        """Rename a new file over the manifest, and remove the marker."""
-        del old
-        new = self._path.with_suffix(".new")
-        new.write_text(manifest.dump(), encoding="utf-8")
-        new.replace(self._path)
-        (self.root / _IN_PROGRESS).unlink(missing_ok=True)
-
-    @property
-    def _path(self) -> Path:
-        return self.root / _MANIFEST
-
-
-@dataclass(frozen=True)
-class ObjectManifestStore:
-    """Manifest as an object in the root of a lake in a bucket.
-
-    Attributes:
-        bucket: Objects below the root of the lake.
-        kind: Format of the lake.
-    """
-
-    bucket: ObjectStore
-    kind: str
-
-    @property
-    def is_in_progress(self) -> bool:
-        """Whether the marker exists."""
-        return self.bucket.read(_IN_PROGRESS) is not None
-
-    def read(self) -> Manifest | None:
-        """Return the manifest of the folder in the bucket; see `ManifestStore`."""
-        found = self.bucket.read(_MANIFEST)
-        if found is not None:
-            return replace(_load(found.text, self.kind, self.bucket.url), etag=found.etag)
-        others = [name for name in self.bucket.list_names() if not name.startswith(_PREFIX)]
-        if others and not self.is_in_progress:
-            raise _foreign_files_error(self.bucket.url)
-        return None
-
-    def mark_in_progress(self) -> bool:
-        """Create the marker unless it exists, and return whether it existed."""
-        return self.bucket.put_if_match(_IN_PROGRESS, "", None) is None
-
-    def write(self, manifest: Manifest, old: Manifest | None) -> None:
-        """Replace the manifest if it is still the one that was read, and remove the marker.
 
         Raises:
             DestinationError: Another sync wrote a manifest in between.
         """
-        if self.bucket.put_if_match(_MANIFEST, manifest.dump(), old.etag if old else None) is None:
-            msg = f"Another sync wrote into {self.bucket.url} in the meantime. Run again."
+        if self.files.put_if_match(_MANIFEST, manifest.dump(), old.etag if old else None) is None:
+            msg = f"Another sync wrote into {self.files} in the meantime. Run again."
             raise DestinationError(msg)
-        self.bucket.remove(_IN_PROGRESS)
+        self.files.remove(_IN_PROGRESS)
 
 
-def detect_format(root: Path | ObjectStore) -> str | None:
+def detect_format(files: LocalFolder | ObjectStore) -> str | None:
     """Return the format of the lake in a folder or bucket; None if it has no manifest."""
-    text = _read_file(root / _MANIFEST) if isinstance(root, Path) else _read_object(root)
-    return load_manifest(text).kind if text else None
+    found = files.read(_MANIFEST)
+    return load_manifest(found.text).kind if found else None
 
 
-def _read_file(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.is_file() else None
-
-
-def _read_object(bucket: ObjectStore) -> str | None:
-    found = bucket.read(_MANIFEST)
-    return found.text if found else None
-
-
-def _load(text: str, kind: str, root: str) -> Manifest:
-    manifest = load_manifest(text)
-    if manifest.kind != kind:
-        msg = f"{root} contains {manifest.kind} tables, not {kind}. Choose another --path."
-        raise ConfigurationError(msg)
-    return manifest
-
-
-def _foreign_files_error(root: str) -> ConfigurationError:
+def foreign_files_error(root: object) -> ConfigurationError:
+    """Return the error for a folder or bucket with files of other programs."""
     return ConfigurationError(
         f"{root} contains other files. Choose another --path. Nothing was changed."
     )

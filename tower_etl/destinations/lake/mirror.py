@@ -28,10 +28,9 @@ from tower_etl.destinations.lake.changes import (
     read_changes,
 )
 from tower_etl.destinations.lake.manifest import (
-    FileManifestStore,
     Manifest,
     ManifestDiff,
-    ObjectManifestStore,
+    ManifestStore,
     PartitionEntry,
     TableEntry,
 )
@@ -45,7 +44,8 @@ from tower_etl.destinations.lake.partitions import (
     scan_months,
     scan_partitions,
 )
-from tower_etl.destinations.locks import NoLock, ObjectStoreLease, file_lock
+from tower_etl.destinations.local_folder import LocalFolder, replace_text
+from tower_etl.destinations.locks import ObjectStoreLease, WriterLock, file_lock
 from tower_etl.destinations.path_checks import check_characters
 from tower_etl.errors import ConfigurationError
 from tower_etl.schema import TABLES
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from tower_etl.destinations.config import DestinationConfig
     from tower_etl.destinations.lake.base import LakeFormat
     from tower_etl.destinations.lake.partitions import PartitionScheme, PartitionStats
-    from tower_etl.destinations.locks import WriterLock
+    from tower_etl.destinations.object_store import ObjectStore
     from tower_etl.schema import TableSpec
 
 
@@ -83,7 +83,7 @@ class LakeDestination:
     kind: str
     lake: LakeFormat
     target: DuckDBPaths
-    writer_lock: WriterLock = field(default_factory=NoLock)
+    writer_lock: WriterLock = field(default_factory=WriterLock)
     dialect: str = "duckdb"
 
     @property
@@ -219,9 +219,7 @@ def open_mirror(config: DestinationConfig) -> LakeDestination:
         return LakeDestination(config.kind, open_lake(config), DuckDBPaths(folder, working))
     working = config.find_state(config.path)
     with _explain_missing(config):
-        from tower_etl.destinations.object_store import open_bucket  # noqa: PLC0415 an extra
-
-        writer_lock = ObjectStoreLease(open_bucket(config.path), working)
+        writer_lock = ObjectStoreLease(_open_bucket(config), working)
     return LakeDestination(
         config.kind, open_lake(config, writer_lock), DuckDBPaths(working, working), writer_lock
     )
@@ -234,7 +232,7 @@ def open_lake(config: DestinationConfig, writer_lock: WriterLock | None = None) 
         ConfigurationError: The lake is unusable, or the library of its format is missing.
     """
     with _explain_missing(config):
-        return _LAKES[config.kind](config, writer_lock or NoLock())
+        return _LAKES[config.kind](config, writer_lock or WriterLock())
 
 
 @contextmanager
@@ -257,34 +255,16 @@ def _open_parquet(config: DestinationConfig, _writer_lock: WriterLock) -> LakeFo
 def _open_delta(config: DestinationConfig, writer_lock: WriterLock) -> LakeFormat:
     from tower_etl.destinations.lake.delta import DeltaLake  # noqa: PLC0415 an extra
 
-    if config.is_remote:
-        from tower_etl.destinations.object_store import open_bucket  # noqa: PLC0415 an extra
-
-        return DeltaLake(
-            config.path, ObjectManifestStore(open_bucket(config.path), "delta"), writer_lock
-        )
-    folder = resolve_local_folder(config.path)
-    check_characters("delta", folder)
-    return DeltaLake(str(folder), FileManifestStore(folder, "delta"), writer_lock)
+    return DeltaLake(ManifestStore(_open_files(config), "delta"), writer_lock)
 
 
 def _open_iceberg(config: DestinationConfig, writer_lock: WriterLock) -> LakeFormat:
     from tower_etl.destinations.lake.iceberg import IcebergLake  # noqa: PLC0415 an extra
-    from tower_etl.destinations.lake.iceberg_tables import (  # noqa: PLC0415 an extra
-        LocalLocation,
-        ObjectStoreLocation,
-        s3_properties,
-    )
+    from tower_etl.destinations.lake.iceberg_tables import locate_tables  # noqa: PLC0415 an extra
 
-    if config.is_remote:
-        from tower_etl.destinations.object_store import open_bucket  # noqa: PLC0415 an extra
-
-        bucket = open_bucket(config.path)
-        location = ObjectStoreLocation(bucket, s3_properties(SettingSources().environ))
-        return IcebergLake(location, ObjectManifestStore(bucket, "iceberg"), writer_lock)
-    folder = resolve_local_folder(config.path)
-    check_characters("iceberg", folder)
-    return IcebergLake(LocalLocation(folder), FileManifestStore(folder, "iceberg"), writer_lock)
+    files = _open_files(config)
+    location = locate_tables(files, SettingSources().environ)
+    return IcebergLake(location, ManifestStore(files, "iceberg"), writer_lock)
 
 
 _LAKES: Mapping[str, Callable[[DestinationConfig, WriterLock], LakeFormat]] = {
@@ -292,6 +272,20 @@ _LAKES: Mapping[str, Callable[[DestinationConfig, WriterLock], LakeFormat]] = {
     "delta": _open_delta,
     "iceberg": _open_iceberg,
 }
+
+
+def _open_files(config: DestinationConfig) -> LocalFolder | ObjectStore:
+    if config.is_remote:
+        return _open_bucket(config)
+    folder = resolve_local_folder(config.path)
+    check_characters(config.kind, folder)
+    return LocalFolder(folder)
+
+
+def _open_bucket(config: DestinationConfig) -> ObjectStore:
+    from tower_etl.destinations.object_store import open_bucket  # noqa: PLC0415 an extra
+
+    return open_bucket(config.path)
 
 
 # DuckDB otherwise caches up to 80 % of RAM, and buffers whole row groups of Parquet files to
@@ -342,9 +336,7 @@ class StagingDatabase:
 
         During a publication there are two, because an interruption may leave either in the lake.
         """
-        part = self._snapshots_path.with_suffix(".part")
-        part.write_text(json.dumps(snapshots), encoding="utf-8")
-        part.replace(self._snapshots_path)
+        replace_text(self._snapshots_path, json.dumps(snapshots))
 
     def _read_snapshots(self) -> Sequence[str | None]:
         with suppress(OSError, ValueError):

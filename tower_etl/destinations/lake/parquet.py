@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING
 
 from pyarrow import dataset
 
-from tower_etl.destinations.lake.manifest import PartitionEntry, load_manifest
+from tower_etl.destinations.lake.manifest import (
+    PartitionEntry,
+    foreign_files_error,
+    load_manifest,
+)
 from tower_etl.destinations.lake.partitions import MONTH
-from tower_etl.errors import ConfigurationError
 from tower_etl.files import fsync_file, fsync_tree
 
 if TYPE_CHECKING:
@@ -77,8 +80,7 @@ class ParquetLake:
         with suppress(FileNotFoundError):
             return load_manifest((self.current / "manifest.json").read_text(encoding="utf-8"))
         if self.folder.is_dir() and any(p.name != SNAPSHOTS for p in self.folder.iterdir()):
-            msg = f"{self.folder} contains other files. Choose another --path. Nothing was changed."
-            raise ConfigurationError(msg)
+            raise foreign_files_error(self.folder)
         return None
 
     def write(self, rows: PartitionReader, diff: ManifestDiff, now: datetime) -> None:

@@ -13,6 +13,7 @@ from tower_etl.destinations.config import DestinationConfig
 from tower_etl.destinations.lake.manifest import detect_format
 from tower_etl.destinations.lake.mirror import open_lake
 from tower_etl.destinations.lake.parquet import SNAPSHOTS
+from tower_etl.destinations.local_folder import LocalFolder
 from tower_etl.errors import ConfigurationError
 from tower_etl.schema import STORED_TABLES
 from tower_etl.text import install_command, quote_text
@@ -67,7 +68,7 @@ def _find_lake(path: Path | str) -> tuple[LakeFormat, Manifest]:
 def _find_kind(path: Path | str) -> str | None:
     """Return the format in the manifest; a Parquet lake has its manifest in the snapshot."""
     if isinstance(path, Path):
-        return "parquet" if (path / SNAPSHOTS).is_dir() else detect_format(path)
+        return "parquet" if (path / SNAPSHOTS).is_dir() else detect_format(LocalFolder(path))
     try:
         from tower_etl.destinations.object_store import open_bucket  # noqa: PLC0415 an extra
     except ImportError:
