@@ -11,11 +11,11 @@ from tower_etl.config.settings import PrivacySettings
 from tower_etl.schema import TABLES
 from tower_etl.views.definitions import (
     apply_views,
-    describe_column,
     iter_comment_statements,
     iter_views,
     list_comments,
 )
+from tower_etl.views.model_docs import describe_column
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from tower_etl.config.settings import DATASET
 from tower_etl.schema import LOCAL_TABLES, TABLES
 from tower_etl.schema.types import BOOLEAN, INTEGER, NUMBER, TEXT, TIMESTAMP
 from tower_etl.text import quote_text
-from tower_etl.views.model_docs import read_docs
+from tower_etl.views.model_docs import describe_column, read_docs
 from tower_etl.views.prices import find_price_list, select_prices
 from tower_etl.views.seeds import read_seed
 
@@ -50,12 +50,13 @@ _SUFFIXES = frozenset({".sql", ".csv"})
 PRICE_LIST = "price_list"
 _SOURCE = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 Comments = dict[tuple[str, str], str]  # by table and column; "" for the table itself
-_FIND = """
-SELECT table_name, '', comment FROM duckdb_tables() WHERE database_name = $1 AND schema_name = $2
+_FIND_COMMENTS = f"""
+SELECT table_name, '', comment FROM duckdb_tables()
+WHERE database_name = 'target' AND schema_name = '{DATASET}'
 UNION ALL
 SELECT table_name, column_name, comment FROM duckdb_columns()
-WHERE database_name = $1 AND schema_name = $2
-"""
+WHERE database_name = 'target' AND schema_name = '{DATASET}'
+"""  # noqa: S608 constants only
 
 
 def iter_definitions(dialect: str) -> Iterator[str]:
@@ -218,7 +219,7 @@ def apply_views(path: Path, specs: Mapping[str, TableSpec] = TABLES, known: str 
         digest = _digest(connection, views, specs)
         if digest != known:
             create_views(connection, views)
-            apply_comments(connection, "target", specs)
+            _apply_comments(connection, specs)
         connection.commit()
         connection.execute("CHECKPOINT target")
         connection.execute("USE memory")
@@ -249,13 +250,14 @@ def create_views(
         connection.execute(f'DROP TABLE temp."{view.name}"')
         connection.execute(f'CREATE OR REPLACE {kind} "{view.name}" AS\n{view.sql}')
     for view in () if temporary else created:
-        connection.execute(";".join(_iter_comments(view)))
+        connection.execute(";".join(iter_view_comments(view)))
 
 
-def _iter_comments(view: View) -> Iterator[str]:
-    yield f'COMMENT ON VIEW "{view.name}" IS {quote_text(view.comment)}'
+def iter_view_comments(view: View) -> Iterator[str]:
+    """Yield the comments on a view and its columns, as statements of DuckDB and PostgreSQL."""
+    yield f"COMMENT ON VIEW {view.name} IS {quote_text(view.comment)}"
     for name, text in view.docs.column_comments.items():
-        yield f'COMMENT ON COLUMN "{view.name}"."{name}" IS {quote_text(text)}'
+        yield f'COMMENT ON COLUMN {view.name}."{name}" IS {quote_text(text)}'
 
 
 def _digest(
@@ -270,20 +272,10 @@ def _digest(
     return hashlib.sha256(made.encode()).hexdigest()
 
 
-def apply_comments(
-    connection: duckdb.DuckDBPyConnection, catalog: str, specs: Mapping[str, TableSpec] = TABLES
-) -> None:
-    """Set missing and changed comments on tables and columns.
-
-    Args:
-        connection: Connection whose current schema contains the tables.
-        catalog: Catalog of the file.
-        specs: Tables by name, with promoted columns.
-    """
-    existing = {
-        (table, column): comment
-        for table, column, comment in connection.execute(_FIND, [catalog, DATASET]).fetchall()
-    }
+def _apply_comments(connection: duckdb.DuckDBPyConnection, specs: Mapping[str, TableSpec]) -> None:
+    """Set missing and changed comments on tables and columns."""
+    found = connection.execute(_FIND_COMMENTS).fetchall()
+    existing = {(table, column): comment for table, column, comment in found}
     for statement in iter_comment_statements(list_comments(specs), existing):
         connection.execute(statement)
 
@@ -295,11 +287,6 @@ def list_comments(specs: Mapping[str, TableSpec] = TABLES) -> Comments:
         comments[table.name, ""] = f"{table.description} {table.grain}"
         comments |= {(table.name, c.name): describe_column(c) for c in table.columns}
     return comments
-
-
-def describe_column(column: ColumnSpec) -> str:
-    """Return the description of a column with its unit."""
-    return f"{column.description} Unit: {column.unit}." if column.unit else column.description
 
 
 def iter_comment_statements(

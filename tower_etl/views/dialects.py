@@ -15,6 +15,7 @@ import sqlglot
 from sqlglot import exp
 
 from tower_etl.errors import ConfigurationError
+from tower_etl.views.definitions import iter_view_comments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -70,31 +71,16 @@ def iter_statements(views: Iterable[View], dialect: str) -> Iterator[str]:
         dialect: One of `DIALECTS`.
 
     Yields:
-        Statements without a semicolon: each view, followed by its comment.
+        Statements without a semicolon: each view, followed by the comments on it and its columns.
     """
     for view in views:
         body = view.sql if dialect == _READ else translate(view.sql, dialect)
-        name = exp.to_identifier(view.name).sql(dialect=dialect)
-        yield f"CREATE OR REPLACE VIEW {name} AS\n{body.strip()}"
-        yield _comment(name, view.comment, dialect)
-        yield from _column_comments(view, name, dialect)
-
-
-def _column_comments(view: View, name: str, dialect: str) -> Iterator[str]:
-    """Yield a comment for each column; none for Spark, which accepts them only in CREATE VIEW."""
-    if dialect == "spark":
-        return
-    for column, text in view.docs.column_comments.items():
-        qualified = f"{name}.{exp.to_identifier(column, quoted=True).sql(dialect=dialect)}"
-        literal = exp.Literal.string(text).sql(dialect=dialect)
-        yield f"COMMENT ON COLUMN {qualified} IS {literal}"
-
-
-def _comment(name: str, text: str, dialect: str) -> str:
-    literal = exp.Literal.string(text).sql(dialect=dialect)
-    if dialect == "spark":
-        return f"ALTER VIEW {name} SET TBLPROPERTIES ('comment' = {literal})"
-    return f"COMMENT ON VIEW {name} IS {literal}"
+        yield f"CREATE OR REPLACE VIEW {view.name} AS\n{body.strip()}"
+        if dialect == "spark":  # which accepts comments on columns only in CREATE VIEW
+            literal = exp.Literal.string(view.comment).sql(dialect=dialect)
+            yield f"ALTER VIEW {view.name} SET TBLPROPERTIES ('comment' = {literal})"
+        else:
+            yield from iter_view_comments(view)
 
 
 def _is_epoch_ms(node: exp.Expression) -> bool:

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_LOADER = getattr(
-    yaml, "CSafeLoader", yaml.SafeLoader
-)  # ten times as fast, if libyaml is installed
+    from tower_etl.schema import ColumnSpec
+
+# Ten times as fast, if libyaml is installed.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,17 @@ class ModelDocs:
     @property
     def column_comments(self) -> dict[str, str]:
         """Comments on the columns in the database: meaning and unit, by name."""
-        return {
-            name: f"{docs.description} Unit: {docs.unit}." if docs.unit else docs.description
-            for name, docs in self.columns.items()
-        }
+        return {name: describe_column(docs) for name, docs in self.columns.items()}
 
     @property
     def types(self) -> dict[str, str]:
         """SQL type of each column of a seed."""
         return {name: docs.type_name for name, docs in self.columns.items()}
+
+
+def describe_column(column: ColumnDocs | ColumnSpec) -> str:
+    """Return the description of a column with its unit."""
+    return f"{column.description} Unit: {column.unit}." if column.unit else column.description
 
 
 @cache

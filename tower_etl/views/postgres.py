@@ -7,6 +7,7 @@ Therefore a sync does not replace unchanged views, and waits at most five second
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -21,7 +22,7 @@ from tower_etl.views.definitions import (
 from tower_etl.views.dialects import iter_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tower_etl.schema import TableSpec
 
@@ -37,55 +38,48 @@ WHERE relnamespace = %(schema)s::regnamespace AND relkind = 'r' AND attnum > 0 A
 """
 
 
-def refresh_views(connection: Any) -> bool:  # noqa: ANN401 psycopg2 has no types
-    """Create or replace all views in one transaction, and return whether they are up to date.
+def refresh_views(connection: Any) -> None:  # noqa: ANN401 psycopg2 has no types
+    """Create or replace all views in one transaction.
 
     The views are unchanged, and the next sync retries, if a reader locks one of them for more than
     five seconds, or if a view of the user depends on one of them.
     """
     statements = list(iter_statements(iter_views(), "postgres"))
     digest = hashlib.sha256("\n".join(statements).encode()).hexdigest()
+    refusals = psycopg2.errors.LockNotAvailable, psycopg2.errors.DependentObjectsStillExist
+    with suppress(*refusals), _transaction(connection) as cursor:
+        cursor.execute(f"CREATE TABLE IF NOT EXISTS {_VIEW_DIGEST_TABLE} (digest text)")
+        for definition in iter_definitions("postgres"):
+            cursor.execute(definition)
+        cursor.execute(f"SELECT digest FROM {_VIEW_DIGEST_TABLE}")  # noqa: S608 a constant
+        if cursor.fetchall() != [(digest,)]:
+            _replace(cursor, statements)
+            cursor.execute(f"DELETE FROM {_VIEW_DIGEST_TABLE}")  # noqa: S608 a constant
+            cursor.execute(f"INSERT INTO {_VIEW_DIGEST_TABLE} VALUES (%s)", (digest,))  # noqa: S608 a constant
+
+
+def refresh_comments(connection: Any, specs: Mapping[str, TableSpec]) -> None:  # noqa: ANN401 psycopg2 has no types
+    """Set comments on tables and columns; if a lock prevents that, the next sync retries."""
+    with suppress(psycopg2.errors.LockNotAvailable), _transaction(connection) as cursor:
+        cursor.execute(_FIND_COMMENTS, {"schema": DATASET})
+        existing = {(table, column): comment for table, column, comment in cursor.fetchall()}
+        statements = ";".join(iter_comment_statements(list_comments(specs), existing))
+        if statements:
+            cursor.execute(statements)
+
+
+@contextmanager
+def _transaction(connection: Any) -> Iterator[Any]:  # noqa: ANN401 psycopg2 has no types
+    """Yield the cursor of a transaction in the schema of the tables, with a limit for locks."""
     connection.autocommit = False
     try:
         with connection, connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
             # LOCAL settings end with the transaction, since the connection is used afterwards.
-            cursor.execute(f"SET LOCAL search_path = {DATASET}")
-            cursor.execute(f"CREATE TABLE IF NOT EXISTS {_VIEW_DIGEST_TABLE} (digest text)")
-            for definition in iter_definitions("postgres"):
-                cursor.execute(definition)
-            cursor.execute(f"SELECT digest FROM {_VIEW_DIGEST_TABLE}")  # noqa: S608 a constant
-            if cursor.fetchall() != [(digest,)]:
-                _replace(cursor, statements)
-                cursor.execute(f"DELETE FROM {_VIEW_DIGEST_TABLE}")  # noqa: S608 a constant
-                cursor.execute(f"INSERT INTO {_VIEW_DIGEST_TABLE} VALUES (%s)", (digest,))  # noqa: S608 a constant
-    except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DependentObjectsStillExist):
-        return False
-    finally:
-        connection.autocommit = True
-    return True
-
-
-def refresh_comments(connection: Any, specs: Mapping[str, TableSpec]) -> bool:  # noqa: ANN401 psycopg2 has no types
-    """Set comments on tables and columns, and return whether they are up to date.
-
-    If a lock prevents that for five seconds, the next sync retries.
-    """
-    connection.autocommit = False
-    try:
-        with connection, connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
             cursor.execute(f"SET LOCAL search_path = {DATASET}")
-            cursor.execute(_FIND_COMMENTS, {"schema": DATASET})
-            existing = {(table, column): comment for table, column, comment in cursor.fetchall()}
-            statements = ";".join(iter_comment_statements(list_comments(specs), existing))
-            if statements:
-                cursor.execute(statements)
-    except psycopg2.errors.LockNotAvailable:
-        return False
+            yield cursor
     finally:
         connection.autocommit = True
-    return True
 
 
 def _replace(cursor: Any, statements: Iterable[str]) -> None:  # noqa: ANN401 psycopg2 has no types
