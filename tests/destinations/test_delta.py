@@ -9,6 +9,8 @@ import pytest
 from deltalake import DeltaTable
 
 from tests.destinations.test_semantics import add_run, expect_tables, kill_sync
+from tower_etl.destinations.lake.manifest import ManifestStore
+from tower_etl.destinations.local_folder import LocalFolder
 from tower_etl.warehouse.reader import open_reader
 
 if TYPE_CHECKING:
@@ -41,3 +43,18 @@ def test_a_sync_completes_a_long_history_after_a_kill_between_commits(
     with open_reader(harness.place.path) as noted:
         count = noted.execute("SELECT count(*), count(DISTINCT workflow_id) FROM tasks")
         assert [(len(SUBMITTED), len(SUBMITTED))] == count.fetchall()
+
+
+@pytest.mark.slow
+def test_a_sync_repairs_the_tables_of_an_interrupted_maintenance(
+    harness: DestinationHarness, world: World, lab: int
+) -> None:
+    """Tables without months are then newer than the manifest, although no package changed them."""
+    world.finish_run(add_run(world, lab))
+    harness.sync()
+    ManifestStore(LocalFolder(Path(harness.place.path)), "delta").mark_in_progress()
+    for table in ("labels", "tasks"):
+        newer = DeltaTable(f"{harness.place.path}/{table}")
+        newer.alter.set_table_properties({"delta.appendOnly": "false"})
+    harness.sync()
+    expect_tables(world, harness)

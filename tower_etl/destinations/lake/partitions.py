@@ -73,8 +73,6 @@ class PartitionScheme:
 
     def select(self, partitions: Mapping[str, PartitionStats]) -> str:
         """Return a SELECT of some months; the range of `rowid` lets DuckDB skip row groups."""
-        if not self.has_months:
-            return self.sql
         first = min((stats.first for stats in partitions.values()), default=0)
         last = max((stats.last for stats in partitions.values()), default=0)
         listed = ", ".join(f"'{month}'" for month in partitions)
@@ -228,6 +226,8 @@ class PartitionReader:
 
     def _select(self, table: str, months: Iterable[str]) -> str:
         scheme, known = self.schemes[table], self.partitions[table]
+        if not scheme.has_months:
+            return scheme.sql
         wanted = tuple(months)
         if unknown := [month for month in wanted if month not in known]:
             known = {**known, **scan_months(self.connection, scheme, unknown)}
