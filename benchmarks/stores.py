@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from benchmarks.candidates import OURS
 from benchmarks.resource_usage import measure
 from tower_etl.destinations.config import DestinationConfig
-from tower_etl.destinations.lake.mirror import StagingDatabase, open_mirror
+from tower_etl.destinations.lake.mirror import open_mirror
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -94,10 +94,10 @@ class FileStore:
 
 def copy_to_staging(file: Path, store: FileStore) -> None:
     """Copy a file to the place of the staging copy of a lake that does not exist yet."""
-    target = open_mirror(DestinationConfig(store.kind, str(store.path), file.parent)).target
-    target.work_dir.mkdir()
-    shutil.copyfile(file, target.staging)
-    StagingDatabase(target).record_snapshots(None)
+    mirror = open_mirror(DestinationConfig(store.kind, str(store.path), file.parent))
+    mirror.target.work_dir.mkdir()
+    shutil.copyfile(file, mirror.target.staging)
+    mirror.record_snapshots(None)
 
 
 def run_sync(kind: str, path: str, home: Path, environ: Mapping[str, str]) -> Usage:

@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    import pyarrow as pa
     from pyarrow.dataset import Dataset
 
     from tower_etl.destinations.lake.manifest import Manifest, ManifestDiff
@@ -41,16 +40,12 @@ class LakeFormat(Protocol):
         """
         ...
 
-    def open_tables(self, manifest: Manifest) -> Mapping[str, pa.RecordBatchReader]:
-        """Return a reader of all rows per table in the snapshot of a manifest; each is read once.
+    def open_datasets(self, manifest: Manifest) -> Mapping[str, Dataset]:
+        """Return a dataset per table in the snapshot of a manifest.
 
         Args:
             manifest: Manifest that `read_manifest` returned within the retention of snapshots.
         """
-        ...
-
-    def open_datasets(self, manifest: Manifest) -> Mapping[str, Dataset]:
-        """Return a dataset per table in the snapshot of a manifest, for repeated reads."""
         ...
 
     def list_files(self, manifest: Manifest) -> Mapping[str, list[str]]:

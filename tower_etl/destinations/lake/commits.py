@@ -7,6 +7,7 @@ possibly tables newer than the manifest, which the next sync overwrites.
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,10 @@ from tower_etl.destinations.errors import explain, one_line
 from tower_etl.errors import DestinationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from tower_etl.destinations.lake.manifest import ManifestDiff, ManifestStore, TableDiff
     from tower_etl.destinations.locks import WriterLock
-    from tower_etl.errors import TowerEtlError
 
 _logger = logging.getLogger(__name__)
 
@@ -87,16 +87,23 @@ def commit_tables(
     manifests.write(replace(diff.new, tables=tables), diff.old)
 
 
-def explain_commit(error: Exception, table: str, name: str) -> TowerEtlError:
-    """Return the `TowerEtlError` for a failed commit.
+@contextmanager
+def explained_commit(table: str, name: str, kind: type[Exception]) -> Iterator[None]:
+    """Translate a failed commit to a `TowerEtlError`.
 
     Args:
-        error: Exception of the library.
         table: Table of the commit.
         name: Name of the lake in messages.
+        kind: Exception of the library; those of the operating system are translated too.
+
+    Raises:
+        TowerEtlError: The commit failed.
     """
-    msg = (
-        f"{table} could not be written to {name}: {one_line(error)} Run the same command again; "
-        "committed data is safe."
-    )
-    return explain(error, name) or DestinationError(msg)
+    try:
+        yield
+    except (kind, OSError) as error:
+        msg = (
+            f"{table} could not be written to {name}: {one_line(error)} Run the same command "
+            "again; committed data is safe."
+        )
+        raise explain(error, name) or DestinationError(msg) from error

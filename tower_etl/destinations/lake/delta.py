@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from tower_etl.destinations.lake.commits import commit_tables, explain_commit
+from tower_etl.destinations.lake.commits import commit_tables, explained_commit
 from tower_etl.destinations.lake.partitions import MONTH, month_predicate
 from tower_etl.destinations.locks import WriterLock
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    import pyarrow as pa
     from pyarrow.dataset import Dataset
 
     from tower_etl.destinations.lake.commits import TableCommit
@@ -58,16 +57,8 @@ class DeltaLake:
     def write(self, rows: PartitionReader, diff: ManifestDiff, now: datetime) -> None:
         """Commit each changed table, `workflows` last; a new table takes several commits."""
         del now
-
-        def write_table(task: TableCommit) -> str:
-            return self._write_table(rows, task)
-
-        commit_tables(diff, self.manifests, self.writer_lock, write_table)
-
-    def open_tables(self, manifest: Manifest) -> Mapping[str, pa.RecordBatchReader]:
-        """Return readers of all tables in the versions of a manifest."""
-        opened = self.open_datasets(manifest)
-        return {name: rows.scanner().to_reader() for name, rows in opened.items()}
+        write = partial(self._write_table, rows)
+        commit_tables(diff, self.manifests, self.writer_lock, write)
 
     def open_datasets(self, manifest: Manifest) -> Mapping[str, Dataset]:
         """Return datasets of all tables in the versions of a manifest."""
@@ -94,7 +85,7 @@ class DeltaLake:
         for name, contents in manifest.tables.items():
             self.writer_lock.check()
             table = DeltaTable(self._table_path(name))
-            with self._explain(name):
+            with explained_commit(name, self.display_name, DeltaError):
                 table.optimize.compact()
                 table.create_checkpoint()  # readers otherwise replay the whole transaction log
                 removed = table.vacuum(retention_hours=RETENTION_HOURS, dry_run=False)
@@ -135,7 +126,7 @@ class DeltaLake:
             and str(table.version()) != task.committed_version
         )
         self.writer_lock.check()
-        with self._explain(change.table):
+        with explained_commit(change.table, self.display_name, DeltaError):
             if change.is_new and not task.committed_version:
                 self._create(rows, change, sorted(task.months), table)
             elif change.is_new or is_ahead:
@@ -183,10 +174,3 @@ class DeltaLake:
             mode="overwrite",
             predicate=month_predicate(months) if rows.has_months(change.table) else None,
         )
-
-    @contextmanager
-    def _explain(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except (DeltaError, OSError) as error:
-            raise explain_commit(error, name, self.display_name) from error

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from pyarrow import dataset
@@ -20,7 +19,7 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import AlwaysTrue
 
 from tower_etl.config.settings import DATASET
-from tower_etl.destinations.lake.commits import commit_tables, explain_commit
+from tower_etl.destinations.lake.commits import commit_tables, explained_commit
 from tower_etl.destinations.lake.iceberg_tables import (
     create_table_transaction,
     expired_snapshots,
@@ -31,7 +30,6 @@ from tower_etl.destinations.lake.iceberg_tables import (
     load_or_register_table,
     open_catalog,
     referenced_files,
-    scan_snapshot,
     snapshot_id,
     strip_scheme,
 )
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    import pyarrow as pa
     from pyarrow.dataset import Dataset
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table, Transaction
@@ -91,14 +88,8 @@ class IcebergLake:
             # Opened lazily: opening creates a file, and the in-progress marker must be the first.
             return open_catalog(self.folder)
 
-        def write_table(task: TableCommit) -> str:
-            return self._write_table(get_catalog, rows, task)
-
-        commit_tables(diff, self.manifests, self.writer_lock, write_table)
-
-    def open_tables(self, manifest: Manifest) -> Mapping[str, pa.RecordBatchReader]:
-        """Return readers of all tables in the snapshots of a manifest."""
-        return self._read_all(manifest, lambda *read: scan_snapshot(*read).to_arrow_batch_reader())
+        write = partial(self._write_table, get_catalog, rows)
+        commit_tables(diff, self.manifests, self.writer_lock, write)
 
     def open_datasets(self, manifest: Manifest) -> Mapping[str, Dataset]:
         """Return datasets of all tables in the snapshots of a manifest."""
@@ -118,7 +109,7 @@ class IcebergLake:
         catalog = open_catalog(self.folder)
         done = []
         for name, contents in manifest.tables.items():
-            with self._explain(name):
+            with explained_commit(name, self.display_name, CommitFailedException):
                 removed = self._maintain_table(catalog, name, contents.state, now - RETENTION)
             done.append(f"{name}: {removed} old files deleted")
         return done
@@ -147,7 +138,7 @@ class IcebergLake:
             return task.committed_version
         catalog, name = get_catalog(), task.change.table
         hint = self.folder.read_hint(name)
-        with self._explain(name):
+        with explained_commit(name, self.display_name, CommitFailedException):
             table = load_or_register_table(catalog, name, hint)
             self.writer_lock.check()
             if table is None:
@@ -196,13 +187,6 @@ class IcebergLake:
         for file, written_at in self.folder.iter_files(name):
             if file.endswith(_SUFFIXES) and written_at < before and file not in kept:
                 yield file
-
-    @contextmanager
-    def _explain(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except (CommitFailedException, OSError) as error:
-            raise explain_commit(error, name, self.display_name) from error
 
 
 def _change_table(table: Table, rows: PartitionReader, task: TableCommit) -> None:

@@ -22,7 +22,6 @@ from pyiceberg.exceptions import (
     NoSuchNamespaceError,
     NoSuchTableError,
 )
-from pyiceberg.expressions import AlwaysFalse
 from pyiceberg.table import StaticTable
 from pyiceberg.utils.config import Config
 
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
     from pyiceberg.catalog import Catalog
     from pyiceberg.manifest import ManifestFile
-    from pyiceberg.table import DataScan, Table, Transaction
+    from pyiceberg.table import Table, Transaction
 
     from tower_etl.destinations.object_store import ObjectStore
 
@@ -247,16 +246,12 @@ def has_snapshot(table: Table, state: str) -> bool:
     return state in ("", NO_SNAPSHOT) or table.snapshot_by_id(int(state)) is not None
 
 
-def scan_snapshot(table: Table, state: str) -> DataScan:
-    """Return a scan of all rows of a snapshot; of the current one if `state` is empty."""
-    if state == NO_SNAPSHOT:
-        return table.scan(row_filter=AlwaysFalse())
-    return table.scan(snapshot_id=int(state) if state else None)
-
-
 def list_data(table: Table, state: str) -> list[str]:
-    """Return the URLs of the data files of a snapshot."""
-    return [task.file.file_path for task in scan_snapshot(table, state).plan_files()]
+    """Return the URLs of the data files of a snapshot; of the current one if `state` is empty."""
+    if state == NO_SNAPSHOT:
+        return []
+    scan = table.scan(snapshot_id=int(state) if state else None)
+    return [task.file.file_path for task in scan.plan_files()]
 
 
 def expired_snapshots(table: Table, state: str, before: datetime) -> list[int]:

@@ -63,14 +63,14 @@ if TYPE_CHECKING:
     from tower_etl.clock import Clock
     from tower_etl.destinations.config import DestinationConfig
     from tower_etl.destinations.lake.base import LakeFormat
-    from tower_etl.destinations.lake.partitions import PartitionScheme, PartitionStats
+    from tower_etl.destinations.lake.partitions import PartitionStats
     from tower_etl.destinations.object_store import ObjectStore
     from tower_etl.schema import TableSpec
 
 
 @dataclass(frozen=True)
 class LakeDestination:
-    """Lake that mirrors a local staging database.
+    """Lake that mirrors a local staging database, which is never published as a file.
 
     Attributes:
         kind: Format of the lake.
@@ -113,12 +113,24 @@ class LakeDestination:
         return shared_connection(self.target, memory)
 
     def prepare(self) -> None:
-        """Resume the staging database, or rebuild it from the lake."""
-        StagingDatabase(self.target).open(self.lake)
+        """Resume the staging database if it belongs to the lake's snapshot; else rebuild it."""
+        manifest = self.lake.read_manifest()
+        snapshot = manifest.snapshot if manifest else None
+        is_current = self.target.staging.exists() and snapshot in self._read_snapshots()
+        if is_current and is_usable(self.target.staging):
+            return
+        self._delete()
+        if manifest is not None:
+            part = self.target.staging.with_name("restored.duckdb")
+            part.unlink(missing_ok=True)
+            _rebuild_from_lake(part, self.lake, manifest)
+            self.record_snapshots(snapshot)
+            part.replace(self.target.staging)
+        self.record_snapshots(snapshot)
 
     def reset(self) -> None:
         """Rebuild the staging database from the lake."""
-        StagingDatabase(self.target).delete()
+        self._delete()
         self.prepare()
 
     def open_pipeline(self, name: str = PIPELINE) -> dlt.Pipeline:
@@ -138,15 +150,40 @@ class LakeDestination:
         del specs
         old = self.lake.read_manifest()
         snapshot = new_snapshot_name(now, uuid.uuid4().hex[:8])
-        database = StagingDatabase(self.target)
-        database.record_snapshots(old.snapshot if old else None, snapshot)
+        self.record_snapshots(old.snapshot if old else None, snapshot)
         with connect(self.target.staging) as connection:
             _create_missing(connection)
             changes = read_changes(connection, now) if old and not verify else None
             rows, manifest = scan_staging(connection, self.kind, snapshot, old, changes)
             self.lake.write(rows, ManifestDiff(old, manifest), now)
             clear_changes(connection, now if changes is None else None)
-        database.record_snapshots(snapshot)
+        self.record_snapshots(snapshot)
+
+    def record_snapshots(self, *snapshots: str | None) -> None:
+        """Record the snapshots of the lake that the database may be the staging state of.
+
+        During a publication there are two, because an interruption may leave either in the lake.
+        """
+        replace_text(self._snapshots_path, json.dumps(snapshots))
+
+    def _read_snapshots(self) -> Sequence[str | None]:
+        with suppress(OSError, ValueError):
+            found = json.loads(self._snapshots_path.read_text(encoding="utf-8"))
+            if isinstance(found, list):
+                return found
+        return ()
+
+    @property
+    def _snapshots_path(self) -> Path:
+        return self.target.work_dir / "copy.json"
+
+    def _delete(self) -> None:
+        """Delete the staging database and dlt's working folder."""
+        staging = self.target.staging
+        for path in (staging, staging.with_name(f"{staging.name}.wal")):
+            path.unlink(missing_ok=True)
+        for folder in (staging.with_name(f"{staging.name}.tmp"), self.target.pipelines):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _create_missing(connection: duckdb.DuckDBPyConnection) -> None:
@@ -185,22 +222,12 @@ def scan_staging(
             entries = _partition_entries(partitions[name])
         else:
             changed = changes.get(name, frozenset[str]()) if changes else frozenset[str]()
-            partitions[name] = _scan_changed(connection, schemes[name], changed)
+            partitions[name] = scan_months(connection, schemes[name], changed)
             kept = {m: entry for m, entry in before.partitions.items() if m not in changed}
             entries = kept | _partition_entries(partitions[name])
             entries = entries or _partition_entries(empty_partitions(schemes[name]))
         tables[name] = TableEntry(ddl, entries)
     return PartitionReader(connection, schemes, partitions), Manifest(kind, snapshot, tables)
-
-
-def _scan_changed(
-    connection: duckdb.DuckDBPyConnection, scheme: PartitionScheme, changed: frozenset[str]
-) -> dict[str, PartitionStats]:
-    if not changed:
-        return {}
-    if not scheme.has_months:
-        return scan_partitions(connection, scheme)
-    return scan_months(connection, scheme, changed)
 
 
 def _partition_entries(partitions: Mapping[str, PartitionStats]) -> dict[str, PartitionEntry]:
@@ -297,59 +324,6 @@ _SETTINGS = (
 )
 
 
-@dataclass(frozen=True)
-class StagingDatabase:
-    """Staging database of a lake, which is never published as a file.
-
-    Attributes:
-        target: Paths of the database and of dlt's working folder.
-    """
-
-    target: DuckDBPaths
-
-    def open(self, lake: LakeFormat) -> None:
-        """Keep the database if it belongs to the lake's snapshot; else rebuild it."""
-        manifest = lake.read_manifest()
-        snapshot = manifest.snapshot if manifest else None
-        is_current = self.target.staging.exists() and snapshot in self._read_snapshots()
-        if is_current and is_usable(self.target.staging):
-            return
-        self.delete()
-        if manifest is not None:
-            part = self.target.staging.with_name("restored.duckdb")
-            part.unlink(missing_ok=True)
-            rebuild_from_lake(part, lake, manifest)
-            self.record_snapshots(snapshot)
-            part.replace(self.target.staging)
-        self.record_snapshots(snapshot)
-
-    def delete(self) -> None:
-        """Delete the database and dlt's working folder."""
-        staging = self.target.staging
-        for path in (staging, staging.with_name(f"{staging.name}.wal")):
-            path.unlink(missing_ok=True)
-        for folder in (staging.with_name(f"{staging.name}.tmp"), self.target.pipelines):
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def record_snapshots(self, *snapshots: str | None) -> None:
-        """Record the snapshots of the lake that the database may be the staging state of.
-
-        During a publication there are two, because an interruption may leave either in the lake.
-        """
-        replace_text(self._snapshots_path, json.dumps(snapshots))
-
-    def _read_snapshots(self) -> Sequence[str | None]:
-        with suppress(OSError, ValueError):
-            found = json.loads(self._snapshots_path.read_text(encoding="utf-8"))
-            if isinstance(found, list):
-                return found
-        return ()
-
-    @property
-    def _snapshots_path(self) -> Path:
-        return self.target.work_dir / "copy.json"
-
-
 def connect(path: Path) -> duckdb.DuckDBPyConnection:
     """Open a staging database in UTC, with settings that limit the memory of full scans."""
     connection = duckdb.connect(str(path))
@@ -358,9 +332,9 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def rebuild_from_lake(path: Path, lake: LakeFormat, manifest: Manifest) -> None:
+def _rebuild_from_lake(path: Path, lake: LakeFormat, manifest: Manifest) -> None:
     """Create a DuckDB file with all tables of a lake, including dlt's internal tables."""
-    tables = lake.open_tables(manifest)
+    tables = lake.open_datasets(manifest)
     create_file(path)
     with connect(path) as connection:
         connection.execute(f"CREATE SCHEMA {DATASET}")
@@ -368,8 +342,7 @@ def rebuild_from_lake(path: Path, lake: LakeFormat, manifest: Manifest) -> None:
             connection.execute(contents.ddl)
             connection.register("lake_rows", tables[name])
             # Earlier versions of tower-etl wrote some tables without months.
-            has_months = MONTH in tables[name].schema.names
-            columns = f"* EXCLUDE ({MONTH})" if has_months else "*"
+            columns = f"* EXCLUDE ({MONTH})" if MONTH in tables[name].schema.names else "*"
             insert = f'INSERT INTO {DATASET}."{name}" BY NAME SELECT {columns} FROM lake_rows'  # noqa: S608 known names
             connection.execute(insert)
             connection.unregister("lake_rows")

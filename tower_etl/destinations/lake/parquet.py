@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    import pyarrow as pa
-
     from tower_etl.destinations.lake.manifest import (
         Manifest,
         ManifestDiff,
@@ -100,11 +98,6 @@ class ParquetLake:
         self._activate(manifest.snapshot)
         self._link_tables(manifest)
         self._prune(now)
-
-    def open_tables(self, manifest: Manifest) -> Mapping[str, pa.RecordBatchReader]:
-        """Return readers of all tables in the snapshot of a manifest."""
-        opened = self.open_datasets(manifest)
-        return {name: table.scanner().to_reader() for name, table in opened.items()}
 
     def open_datasets(self, manifest: Manifest) -> Mapping[str, dataset.Dataset]:
         """Return datasets of all tables in the snapshot of a manifest."""

@@ -15,16 +15,15 @@ from tower_etl.schema import STORED_TABLES
 from tower_etl.text import quote_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     import duckdb
     import pyarrow as pa
 
 MONTH = "month"  # column of type DATE: the first day of the month
-UNKNOWN_MONTH = (
-    "1970-01-01"  # not null: pyarrow cannot infer the type of a Hive partition that is always null
-)
+# Not null: pyarrow cannot infer the type of a Hive partition that is always null.
+UNKNOWN_MONTH = "1970-01-01"
 _ROW = '"the row"'  # alias with a space, so that it cannot clash with a column name
 
 
@@ -75,9 +74,13 @@ class PartitionScheme:
         """Return a SELECT of some months; the range of `rowid` lets DuckDB skip row groups."""
         first = min((stats.first for stats in partitions.values()), default=0)
         last = max((stats.last for stats in partitions.values()), default=0)
-        listed = ", ".join(f"'{month}'" for month in partitions)
         in_range = f"{_ROW}.rowid BETWEEN {first} AND {last}"
-        return f"{self.sql} WHERE {in_range} AND {self.month} IN ({listed})"
+        return f"{self.sql} WHERE {in_range} AND {self.select_months(partitions)}"
+
+    def select_months(self, months: Iterable[str]) -> str:
+        """Return the condition for rows of some months."""
+        listed = ", ".join(f"'{month}'" for month in months)
+        return f"{self.month} IN ({listed})"
 
 
 def partition_scheme(table: str, rows: str = "") -> PartitionScheme:
@@ -149,17 +152,18 @@ def scan_partitions(
 
 
 def scan_months(
-    connection: duckdb.DuckDBPyConnection, scheme: PartitionScheme, months: Iterable[str]
+    connection: duckdb.DuckDBPyConnection, scheme: PartitionScheme, months: Collection[str]
 ) -> dict[str, PartitionStats]:
-    """Return the statistics of some months of a table with months; those without rows are absent.
+    """Return the statistics of some months; those without rows are absent.
 
     The range of `rowid` is read first, because DuckDB then skips the other row groups when it reads
     all columns.
     """
-    listed = ", ".join(f"'{month}'" for month in months)
-    if not listed:
+    if not months:
         return {}
-    condition = f"{scheme.month} IN ({listed})"
+    if not scheme.has_months:
+        return scan_partitions(connection, scheme)
+    condition = scheme.select_months(months)
     (first, last) = connection.execute(
         f"SELECT min({_ROW}.rowid), max({_ROW}.rowid) FROM {scheme.source} WHERE {condition}"  # noqa: S608 dates
     ).fetchone() or (None, None)
