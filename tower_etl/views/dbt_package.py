@@ -121,14 +121,12 @@ def _make_source() -> dict[str, Any]:
 
 
 def _describe_table(table: TableSpec) -> dict[str, Any]:
+    tests = ["not_null", "unique"] if len(table.key) == 1 else ["not_null"]
     columns = [
         {"name": column.name, "description": column.description}
-        | ({"data_tests": ["not_null"]} if column.name in table.key else {})
+        | ({"data_tests": tests} if column.name in table.key else {})
         for column in table.columns
     ]
-    if len(table.key) == 1:
-        key = next(column for column in columns if column["name"] == table.key[0])
-        key["data_tests"] = ["not_null", "unique"]
     described: dict[str, Any] = {
         "name": table.name,
         "description": table.description,

@@ -152,16 +152,15 @@ class ManifestDiff:
 
 def compare(table: str, old: TableEntry | None, new: TableEntry) -> TableDiff:
     """Return the difference between two states of a table; changed columns affect all months."""
-    if old is None or old.ddl != new.ddl:
-        gone = set(old.partitions) - set(new.partitions) if old else set()
-        return TableDiff(table, tuple(sorted(new.partitions)), tuple(sorted(gone)), is_new=True)
+    is_new = old is None or old.ddl != new.ddl
+    known = old.partitions if old else {}
     written = [
         month
         for month, part in sorted(new.partitions.items())
-        if month not in old.partitions or old.partitions[month].fingerprint != part.fingerprint
+        if is_new or month not in known or known[month].fingerprint != part.fingerprint
     ]
-    gone = set(old.partitions) - set(new.partitions)
-    return TableDiff(table, tuple(written), tuple(sorted(gone)), is_new=False)
+    removed = sorted(known.keys() - new.partitions.keys())
+    return TableDiff(table, tuple(written), tuple(removed), is_new)
 
 
 @dataclass(frozen=True)

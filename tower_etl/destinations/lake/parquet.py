@@ -18,11 +18,7 @@ from typing import TYPE_CHECKING
 
 from pyarrow import dataset
 
-from tower_etl.destinations.lake.manifest import (
-    PartitionEntry,
-    foreign_files_error,
-    load_manifest,
-)
+from tower_etl.destinations.lake.manifest import foreign_files_error, load_manifest
 from tower_etl.destinations.lake.partitions import MONTH
 from tower_etl.files import fsync_file, fsync_tree
 
@@ -40,11 +36,6 @@ if TYPE_CHECKING:
 
 RETENTION = timedelta(hours=2)
 SNAPSHOTS = ".snapshots"
-
-
-def _partition_folder(month: str, *, has_months: bool) -> str:
-    """Return the folder of a partition with a trailing slash; empty for a table without months."""
-    return f"{MONTH}={month}/" if has_months else ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +93,10 @@ class ParquetLake:
     def open_datasets(self, manifest: Manifest) -> Mapping[str, dataset.Dataset]:
         """Return datasets of all tables in the snapshot of a manifest."""
         snapshot = self._find_snapshot(manifest)
-        return {name: _open_folder(str(snapshot / name)) for name in manifest.tables}
+        return {
+            name: dataset.dataset(str(snapshot / name), format="parquet", partitioning="hive")
+            for name in manifest.tables
+        }
 
     def list_files(self, manifest: Manifest) -> Mapping[str, list[str]]:
         """Return the files of all tables in the snapshot of a manifest; kept until pruned."""
@@ -125,17 +119,13 @@ class ParquetLake:
         """Return the table's entry with the file of each partition."""
         new = diff.new.tables[change.table]
         known = diff.known[change.table].partitions if change.table in diff.known else {}
-        split = rows.has_months(change.table)
-        parts = {
-            month: PartitionEntry(
-                part.fingerprint,
-                f"{_partition_folder(month, has_months=split)}{diff.new.snapshot}.parquet"
-                if month in change.written
-                else known[month].file,
-            )
-            for month, part in new.partitions.items()
-        }
-        return replace(new, partitions=parts)
+        file = f"{diff.new.snapshot}.parquet"
+        partitions = {}
+        for month, part in new.partitions.items():
+            written = f"{MONTH}={month}/{file}" if rows.has_months(change.table) else file
+            found = written if month in change.written else known[month].file
+            partitions[month] = replace(part, file=found)
+        return replace(new, partitions=partitions)
 
     def _write_table(
         self, table: Path, change: TableDiff, rows: PartitionReader, contents: TableEntry
@@ -187,12 +177,6 @@ def _created_at(snapshot: Path) -> datetime:
 
 def _is_snapshot(path: Path) -> bool:
     return "-" in path.name and path.is_dir() and not path.is_symlink()
-
-
-def _open_folder(path: str) -> dataset.Dataset:
-    """Return a dataset of the Parquet files of a table, with Hive partitions."""
-    partitioning = dataset.partitioning(flavor="hive")
-    return dataset.dataset(path, format="parquet", partitioning=partitioning)
 
 
 def _link(source: Path, path: Path) -> None:

@@ -82,11 +82,9 @@ def _find_kind(path: Path | str) -> str | None:
 
 def _define(name: str, source: str, ddl: str) -> str:
     """Return a CREATE VIEW for a table; a lake of an earlier version may lack some columns."""
-    spec = STORED_TABLES.get(name)
+    specs = STORED_TABLES[name].columns if name in STORED_TABLES else ()
     existing = set(re.findall(r"\w+", ddl))
-    json_columns = (
-        [c.name for c in spec.columns if c.is_json and c.name in existing] if spec else []
-    )
+    json_columns = [spec.name for spec in specs if spec.is_json and spec.name in existing]
     texts = [f'"{column}"::JSON AS "{column}"' for column in json_columns]
     columns = f"* REPLACE ({', '.join(texts)})" if texts else "*"
     return f'CREATE VIEW "{name}" AS SELECT {columns} FROM {source}'  # noqa: S608 known names
