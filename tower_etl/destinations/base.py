@@ -13,7 +13,7 @@ from tower_etl.schema import TABLES
 from tower_etl.text import install_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -92,22 +92,18 @@ def open_destination(config: DestinationConfig) -> Destination:
         FileAccessError: The operating system denies access to its path.
     """
     with explained(config.path or config.kind):
-        return _OPENERS[config.kind](config)
+        if config.kind == "duckdb":
+            return DuckDBDestination(resolve_duckdb_paths(config.path))
+        if config.kind == "postgres":
+            return _open_postgres(config)
+        from tower_etl.destinations.lake.mirror import open_mirror  # noqa: PLC0415 extras
+
+        return open_mirror(config)
 
 
 def open_configured(target: DuckDBPaths | Destination) -> Destination:
     """Return a destination unchanged, or the destination of the paths of a DuckDB file."""
     return DuckDBDestination(target) if isinstance(target, DuckDBPaths) else target
-
-
-def _open_duckdb(config: DestinationConfig) -> Destination:
-    return DuckDBDestination(resolve_duckdb_paths(config.path))
-
-
-def _open_lake(config: DestinationConfig) -> Destination:
-    from tower_etl.destinations.lake.mirror import open_mirror  # noqa: PLC0415 imports dlt
-
-    return open_mirror(config)
 
 
 def _open_postgres(config: DestinationConfig) -> Destination:
@@ -117,12 +113,3 @@ def _open_postgres(config: DestinationConfig) -> Destination:
         msg = f"PostgreSQL needs a package ({error}). Run: {install_command('postgres')}"
         raise ConfigurationError(msg) from None
     return open_postgres(config)
-
-
-_OPENERS: Mapping[str, Callable[[DestinationConfig], Destination]] = {
-    "duckdb": _open_duckdb,
-    "parquet": _open_lake,
-    "delta": _open_lake,
-    "iceberg": _open_lake,
-    "postgres": _open_postgres,
-}

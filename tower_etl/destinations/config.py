@@ -103,14 +103,14 @@ def resolve_destination(
         raise ConfigurationError(msg)
     if path is None and found == configured:
         path = sources.get("path")
-    given = find_default_path(found) if path is None else path
+    given = _find_default_path(found) if path is None else path
     if exists and kind is None:
         found = _fit_kind(found, given)
     if found != "postgres" and not given.strip():
         msg = f"Empty --path: expected a path such as {DEFAULT_PATHS[found]}."
         raise ConfigurationError(msg)
-    reject_embedded_password(given)
-    validate_location(found, given)
+    _reject_embedded_password(given)
+    _validate_location(found, given)
     state = state_dir(sources) / "tower-etl" / "targets"
     secret = sources.get("postgres") if found == "postgres" else None
     return DestinationConfig(found, given.rstrip("/") if is_bucket(given) else given, state, secret)
@@ -125,7 +125,7 @@ def _fit_kind(kind: str, path: str) -> str:
     return kind
 
 
-def find_default_path(kind: str) -> str:
+def _find_default_path(kind: str) -> str:
     """Return the default path of a destination type in the current folder.
 
     For DuckDB, a file with the default name of earlier versions is used if there is no other.
@@ -136,12 +136,8 @@ def find_default_path(kind: str) -> str:
     return default
 
 
-def reject_embedded_password(path: str) -> None:
-    """Reject a URL with a password, because other users see the arguments of a process.
-
-    Raises:
-        ConfigurationError: The URL has a password, which the message does not show.
-    """
+def _reject_embedded_password(path: str) -> None:
+    """Reject a URL with a password, because other users see the arguments of a process."""
     if "://" not in path:
         return
     try:
@@ -158,12 +154,8 @@ def reject_embedded_password(path: str) -> None:
         raise ConfigurationError(msg)
 
 
-def validate_location(kind: str, path: str) -> None:
-    """Reject a URL that a type of destination does not support.
-
-    Raises:
-        ConfigurationError: The URL is not supported.
-    """
+def _validate_location(kind: str, path: str) -> None:
+    """Reject a URL that a type of destination does not support."""
     if kind == "postgres" or "://" not in path:
         return
     if path.startswith(_POSTGRES_URLS):

@@ -8,8 +8,8 @@ quarter of the CPU time of a sync without new runs; both are cached here.
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager, suppress
-from functools import wraps
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,22 +21,21 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from tower_etl.config.settings import DATASET
 from tower_etl.destinations.errors import describe_failure, explain
+from tower_etl.destinations.staging_file import identify_file
 from tower_etl.errors import DestinationError, FileAccessError
 from tower_etl.source.resources import table_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from dlt.common.destination import Destination, DestinationCapabilitiesContext
     from dlt.common.normalizers.naming import NamingConvention
     from dlt.common.schema import Schema
+    from dlt.common.storages.configuration import SchemaStorageConfiguration
     from dlt.extract import DltSource
 
+    from tower_etl.destinations.staging_file import FileIdentity
     from tower_etl.schema import TableSpec
-
-    CapabilitiesMethod = Callable[..., DestinationCapabilitiesContext]
-    FileStamp = tuple[int, int, int]
-
 PIPELINE = "tower"
 
 _DEFAULTS: Mapping[str, Any] = {
@@ -47,47 +46,47 @@ _DEFAULTS: Mapping[str, Any] = {
 }
 
 
-def cache_capabilities(method: CapabilitiesMethod) -> CapabilitiesMethod:
-    """Return a `capabilities` method that caches its results; the configuration must not change.
+class CachedCapabilities:
+    """Part of a dlt destination that caches capabilities; its configuration must not change.
 
-    Each call returns a copy, because dlt mutates the capabilities it receives.
+    The class of the database comes after it. Each call returns a copy, because dlt mutates the
+    capabilities it receives.
     """
 
-    @wraps(method)
-    def capabilities(
-        self: Any,  # noqa: ANN401 any dlt destination
-        config: Any = None,  # noqa: ANN401 likewise
-        naming: NamingConvention | None = None,
-    ) -> DestinationCapabilitiesContext:
-        known = self.__dict__.setdefault("_known_capabilities", {})
-        key = config is None, type(naming), naming.max_length if naming else None
-        if key not in known:
-            known[key] = method(self, config, naming)
-        copied: DestinationCapabilitiesContext = known[key].copy()
-        return copied
+    @cached_property
+    def _known_capabilities(self) -> dict[object, DestinationCapabilitiesContext]:
+        return {}
 
-    return capabilities
+    def capabilities(
+        self, config: object = None, naming: NamingConvention | None = None
+    ) -> DestinationCapabilitiesContext:
+        """Return the capabilities, with the configuration and naming convention applied."""
+        key = config is None, type(naming), naming.max_length if naming else None
+        if key not in self._known_capabilities:
+            caps = super().capabilities(config, naming)  # type: ignore[misc] # the class after it
+            self._known_capabilities[key] = caps
+        return self._known_capabilities[key].copy()
 
 
 class CachedSchemaStorage(LiveSchemaStorage):
     """Storage of a pipeline's schemas that reads a file again only after it has changed."""
 
+    def __init__(self, config: SchemaStorageConfiguration) -> None:
+        super().__init__(config, makedirs=True)
+        self._identities: dict[str, FileIdentity] = {}
+
     def __getitem__(self, name: str) -> Schema:
         """Return the schema in memory if the file is the one that it was read from."""
-        stamps: dict[str, FileStamp | None] = self.__dict__.setdefault("_stamps", {})
-        if name in self.live_schemas and stamps.get(name) == self._stamp(name) is not None:
+        found = self._identify(name)
+        if found and found == self._identities.get(name) and name in self.live_schemas:
             return self.live_schemas[name]
         schema = super().__getitem__(name)
-        stamps[name] = self._stamp(name)
+        self._identities[name] = self._identify(name)
         return schema
 
-    def _stamp(self, name: str) -> FileStamp | None:
-        """Return inode, bytes and time of a schema's file, None if it is not stored yet."""
-        path = Path(self.storage.make_full_path(self._file_name_in_store(name, "json")))
-        with suppress(FileNotFoundError):
-            found = path.stat()
-            return found.st_ino, found.st_size, found.st_mtime_ns
-        return None
+    def _identify(self, name: str) -> FileIdentity:
+        path = self.storage.make_full_path(self._file_name_in_store(name, "json"))
+        return identify_file(Path(path))
 
 
 class CachedPipeline(dlt.Pipeline):
@@ -95,7 +94,7 @@ class CachedPipeline(dlt.Pipeline):
 
     def _configure(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 dlt's signature
         super()._configure(*args, **kwargs)
-        self._schema_storage = CachedSchemaStorage(self._schema_storage_config, makedirs=True)
+        self._schema_storage = CachedSchemaStorage(self._schema_storage_config)
 
 
 @contextmanager

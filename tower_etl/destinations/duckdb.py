@@ -15,7 +15,7 @@ import duckdb
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 
 from tower_etl.destinations.direct_merge import DirectMergeClient
-from tower_etl.destinations.dlt_pipeline import PIPELINE, cache_capabilities, make_pipeline
+from tower_etl.destinations.dlt_pipeline import PIPELINE, CachedCapabilities, make_pipeline
 from tower_etl.destinations.duckdb_files import (
     create_file,
     explain_unreadable,
@@ -66,8 +66,28 @@ class DuckDBDestination:
         return self.target.work_dir.is_dir()
 
     def validate(self) -> None:
-        """Reject a file that DuckDB cannot open, or with foreign tables under reserved names."""
-        probe(self.target)
+        """Reject a file that DuckDB cannot open or that has foreign tables.
+
+        A file that another program has open for writing is not checked. A write-ahead log beside
+        the file may belong to a program that still writes to a file which a sync has replaced. If
+        the file can be opened only without the log, the log is renamed.
+
+        Raises:
+            ConfigurationError: The file is damaged, encrypted, or of a newer DuckDB, or has a table
+                or view with a reserved name that tower-etl did not write.
+        """
+        path, inspect = self.target.path, _refuse_foreign(self.target.path)
+        error = find_error(path, inspect)
+        log = path.with_name(f"{path.name}.wal")
+        if error and log.exists():
+            # Renamed rather than deleted: the log may contain committed rows of the other program.
+            aside = log.with_name(f"{log.name}.orphan-{time.time_ns()}")
+            log.rename(aside)
+            error = find_error(path, inspect)
+            if error:
+                aside.rename(log)
+        if error:
+            raise explain_unreadable(path, error)
 
     def lock(self, clock: Clock) -> AbstractContextManager[None]:
         """Return a context that locks the folder of the staging copy."""
@@ -98,31 +118,6 @@ class DuckDBDestination:
         del now
         staging = StagingFile(self.target)
         staging.publish(apply_views(self.target.staging, specs, staging.views))
-
-
-def probe(target: DuckDBPaths) -> None:
-    """Reject a file that DuckDB cannot open or that has foreign tables, before anything is created.
-
-    A file that another program has open for writing is not checked. A write-ahead log beside the
-    file may belong to a program that still writes to a file which a sync has replaced. If the file
-    can be opened only without the log, the log is renamed.
-
-    Raises:
-        ConfigurationError: The file is damaged, encrypted, or of a newer DuckDB, or has a table or
-            view with a reserved name that tower-etl did not write.
-    """
-    inspect = _refuse_foreign(target.path)
-    error = find_error(target.path, inspect)
-    log = target.path.with_name(target.path.name + ".wal")
-    if error and log.exists():
-        # Renamed rather than deleted: the log may contain committed rows of the other program.
-        aside = log.with_name(f"{log.name}.orphan-{time.time_ns()}")
-        log.rename(aside)
-        error = find_error(target.path, inspect)
-        if error:
-            aside.rename(log)
-    if error:
-        raise explain_unreadable(target.path, error)
 
 
 def _refuse_foreign(path: Path) -> Callable[[duckdb.DuckDBPyConnection], None]:
@@ -164,15 +159,10 @@ class DirectMergeDuckDBClient(DirectMergeClient, DuckDbClient):
         self.sql_client.execute_sql(f"INSERT INTO {target} BY NAME {query}")
 
 
-class DirectMergeDuckDB(dlt.destinations.duckdb):
+class DirectMergeDuckDB(CachedCapabilities, dlt.destinations.duckdb):
     """dlt's DuckDB destination with `DirectMergeDuckDBClient` and cached capabilities."""
 
-    capabilities = cache_capabilities(dlt.destinations.duckdb.capabilities)
-
-    @property
-    def client_class(self) -> type[DirectMergeDuckDBClient]:
-        """Class of the client."""
-        return DirectMergeDuckDBClient
+    client_class = DirectMergeDuckDBClient
 
 
 @contextmanager

@@ -111,11 +111,7 @@ def create_file(path: Path) -> None:
     part.replace(path)
 
 
-def _ignore(_connection: duckdb.DuckDBPyConnection) -> None:
-    """Do nothing with a file that could be opened."""
-
-
-def find_error(path: Path, inspect: Inspection = _ignore) -> duckdb.Error | None:
+def find_error(path: Path, inspect: Inspection | None = None) -> duckdb.Error | None:
     """Return the error of DuckDB on opening a file.
 
     Args:
@@ -133,11 +129,12 @@ def find_error(path: Path, inspect: Inspection = _ignore) -> duckdb.Error | None
     except duckdb.Error as error:
         return None if is_busy(error) else error
     with connection:
-        inspect(connection)
+        if inspect:
+            inspect(connection)
     return None
 
 
-def is_usable(path: Path, inspect: Inspection = _ignore) -> bool:
+def is_usable(path: Path, inspect: Inspection | None = None) -> bool:
     """Return whether DuckDB can open a staging copy; the caller replaces one that it cannot.
 
     Args:

@@ -4,8 +4,8 @@ dlt and the libraries of databases and lakes wrap the original exception. The ch
 searched for the most specific one: a `TowerEtlError`, a PostgreSQL error code, a DuckDB error, an
 error of the operating system.
 
-SQLSTATE codes: https://www.postgresql.org/docs/current/errcodes-appendix.html. psycopg2 and ADBC
-have them in an attribute, but not for a refused or closed connection, which only its message
+SQLSTATE codes: https://www.postgresql.org/docs/current/errcodes-appendix.html. psycopg2
+has them in an attribute, but not for a refused or closed connection, which only its message
 identifies.
 """
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 Kind = type[ConfigurationError] | type[DestinationError]
 
-_CLIENTS = frozenset({"psycopg2"})
 _AGAIN = "then run the same command again; committed data is safe"
 _LOGIN = "Check user and password (~/.pgpass, PGPASSWORD, TOWER_ETL_POSTGRES, .dlt/secrets.toml)"
 _ADDRESS = "Check the address and the server (--path, TOWER_ETL_POSTGRES, PGHOST, PGPORT)"
@@ -109,17 +108,8 @@ _SCHEMA_ERRORS = (
 )
 
 
-def explain_postgres(
-    cause: BaseException, name: str = "", table: str | None = None
-) -> TowerEtlError | None:
-    """Return the `TowerEtlError` for an error of a PostgreSQL client, None for another exception.
-
-    Args:
-        cause: Any exception.
-        name: Name of the database in messages.
-        table: Table that was being loaded, if known.
-    """
-    code = find_code(cause)
+def _explain_postgres(cause: BaseException, name: str, table: str | None) -> TowerEtlError | None:
+    code = _find_code(cause)
     if code is None:
         return None
     kind, remedy = _CODES.get(code) or _CODES.get(code[:2]) or _OTHER
@@ -129,7 +119,7 @@ def explain_postgres(
 
 def explain_connection(error: BaseException) -> TowerEtlError:
     """Return the `TowerEtlError` for a connection that could not be established."""
-    code = find_code(error) or ""
+    code = _find_code(error) or ""
     kind, remedy = _CODES[code[:2]] if code[:2] in _REACHABLE else (ConfigurationError, _ADDRESS)
     return kind(f"PostgreSQL cannot be reached: {_shorten(error)}. {remedy}.")
 
@@ -139,12 +129,11 @@ def _shorten(cause: BaseException) -> str:
     return " ".join(str(cause).strip().partition("\n")[0].split())[:300].rstrip(".")
 
 
-def find_code(cause: BaseException) -> str | None:
-    """Return the SQLSTATE of a PostgreSQL client's error, or the likeliest one by its message."""
-    if type(cause).__module__.partition(".")[0] not in _CLIENTS:
+def _find_code(cause: BaseException) -> str | None:
+    """Return the SQLSTATE of an error of psycopg2, or the likeliest one by its message."""
+    if type(cause).__module__.partition(".")[0] != "psycopg2":
         return None
-    code = getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None)
-    if code:
+    if code := getattr(cause, "pgcode", None):
         return str(code)
     text = str(cause).lower()
     return next((likely for words, likely in _WORDS.items() if words in text), None)
@@ -162,13 +151,11 @@ def explained(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except TowerEtlError:
-        raise
     except (PipelineStepFailed, DestinationException) as failure:
         raise unwrap_cause(failure, name) from failure
     except Exception as failure:
         error = explain(failure, name)
-        if error is None:
+        if error in (None, failure):
             raise
         raise error from failure
 
@@ -186,7 +173,7 @@ def explain(failure: BaseException, name: str = "") -> TowerEtlError | None:
     causes = list(iter_causes(failure))
     own = (cause for cause in causes if isinstance(cause, TowerEtlError))
     table = _find_failed_table(failure)
-    databases = (explain_postgres(cause, name, table) for cause in causes)
+    databases = (_explain_postgres(cause, name, table) for cause in causes)
     files = (_explain_duckdb(cause, name, table) for cause in causes)
     ordered = sorted(causes, key=lambda cause: not _is_full(cause))
     system = (explain_os_error(cause, name) for cause in ordered)

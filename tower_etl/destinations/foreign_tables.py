@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.config.settings import DATASET
@@ -60,21 +59,6 @@ _INTERNAL_TABLES: Mapping[str, frozenset[str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Object:
-    """Table or view in the schema of the tables.
-
-    Attributes:
-        name: Name of the table or view.
-        kind: `table` or `view`.
-        comment: Comment on the table or view, None without one.
-    """
-
-    name: str
-    kind: str
-    comment: str | None
-
-
 def refuse_foreign(query: QueryFunction, dialect: str, title: str) -> None:
     """Reject a database with a table or view that has a reserved name but is not of tower-etl.
 
@@ -86,45 +70,43 @@ def refuse_foreign(query: QueryFunction, dialect: str, title: str) -> None:
     Raises:
         ConfigurationError: The database has such a table or view; nothing was changed.
     """
-    objects = [Object(*row) for row in query(_OBJECTS[dialect])]
     columns = _query_columns(query, dialect)
     stored = _stored_tables(query, columns)
     views = list_view_names()
-    for found in objects:
-        if found.name in views:
-            reason = _explain_foreign_view(found)
+    for name, kind, comment in query(_OBJECTS[dialect]):
+        if name in views:
+            reason = _explain_foreign_view(kind, comment)
         else:
-            reason = _explain_foreign_table(found, columns, stored)
+            reason = _explain_foreign_table(name, kind, columns[name], stored)
         if reason:
-            name = f"{DATASET}.{found.name}"
             msg = (
-                f"{title}: the {found.kind} {name} was not written by tower-etl ({reason}), but a "
-                "sync needs its name. It was not changed. Rename it (ALTER "
-                f'{found.kind.upper()} {name} RENAME TO "my_{found.name}") or choose another '
-                "--path, then run the same command again."
+                f"{title}: the {kind} {DATASET}.{name} was not written by tower-etl ({reason}), "
+                f"but a sync needs its name. It was not changed. Rename it (ALTER {kind.upper()} "
+                f'{DATASET}.{name} RENAME TO "my_{name}") or choose another --path, then run the '
+                "same command again."
             )
             raise ConfigurationError(msg)
 
 
-def _explain_foreign_view(found: Object) -> str | None:
+def _explain_foreign_view(kind: str, comment: str | None) -> str | None:
     """Return why an object with the name of a view is not of tower-etl, None if it is."""
-    if found.kind == "view":
-        return None if found.comment else "it has no comment"
+    if kind == "view":
+        return None if comment else "it has no comment"
     return "it is not a view"
 
 
 def _explain_foreign_table(
-    found: Object, columns: ColumnNames, stored: frozenset[str]
+    name: str, kind: str, columns: set[str], stored: frozenset[str]
 ) -> str | None:
     """Return why an object is not a table of tower-etl; None if it is, or if not reserved."""
-    expected = _expected_columns(found.name)
+    expected = _expected_columns(name)
     if not expected:
         return None
-    if found.kind == "view":
+    if kind == "view":
         return "it is not a table"
-    if found.name in stored:
+    if name in stored:
         return None
-    missing = sorted(expected - columns[found.name])
+    missing = sorted(expected - columns)
     return f"it has no column {', '.join(missing[:3])}" if missing else None
 
 

@@ -22,8 +22,8 @@ _UNSUPPORTED_BY_FORMAT: Mapping[str, str] = {
     "iceberg": f"{_UNSUPPORTED}#",
 }
 _PARTITIONED = frozenset({"parquet", "delta", "iceberg"})
-_FIRST_PRINTABLE = " "
-_DELETE = "\x7f"
+# Control characters, and surrogates, which stand for invalid UTF-8.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def check_characters(kind: str, path: Path | str) -> None:
@@ -38,7 +38,7 @@ def check_characters(kind: str, path: Path | str) -> None:
     """
     unsupported = _UNSUPPORTED_BY_FORMAT.get(kind, _UNSUPPORTED)
     for character in str(path).replace(os.sep, "/"):  # Windows separates folders by a backslash
-        if character in unsupported or not _is_printable(character):
+        if character in unsupported or _UNPRINTABLE.match(character):
             msg = (
                 f"Unsupported character {character!r} in the path {str(path)!r}: a {kind} "
                 f"destination does not support it. Choose a --path without control characters and "
@@ -51,12 +51,6 @@ def check_characters(kind: str, path: Path | str) -> None:
             "folder of tables take it for a column. Choose a --path without `=`."
         )
         raise ConfigurationError(msg)
-
-
-def _is_printable(character: str) -> bool:
-    """Return whether a character is neither a control character nor a surrogate (invalid UTF-8)."""
-    is_surrogate = "\ud800" <= character <= "\udfff"
-    return character >= _FIRST_PRINTABLE and character != _DELETE and not is_surrogate
 
 
 def check_parent(parent: Path) -> None:

@@ -24,7 +24,7 @@ from pyarrow.csv import WriteOptions, write_csv
 
 from tower_etl.config.settings import DATASET
 from tower_etl.destinations.direct_merge import DirectMergeClient
-from tower_etl.destinations.dlt_pipeline import PIPELINE, cache_capabilities, make_pipeline
+from tower_etl.destinations.dlt_pipeline import PIPELINE, CachedCapabilities, make_pipeline
 from tower_etl.destinations.errors import explain_connection
 from tower_etl.destinations.foreign_tables import refuse_foreign
 from tower_etl.destinations.locks import locked_error
@@ -328,18 +328,13 @@ def _copy_parquet(cursor: Any, path: str, table: str) -> None:  # noqa: ANN401 p
             )
 
 
-class DirectMergePostgres(dlt.destinations.postgres):
+class DirectMergePostgres(CachedCapabilities, dlt.destinations.postgres):
     """dlt's PostgreSQL destination with `DirectMergePostgresClient` and cached capabilities."""
 
-    capabilities = cache_capabilities(dlt.destinations.postgres.capabilities)
+    client_class = DirectMergePostgresClient
 
     def _raw_capabilities(self) -> DestinationCapabilitiesContext:
         """Return the capabilities; Parquet files need no ADBC driver here."""
         caps: DestinationCapabilitiesContext = super()._raw_capabilities()
         caps.loader_file_format_selector = None  # type: ignore[assignment]
         return caps
-
-    @property
-    def client_class(self) -> type[DirectMergePostgresClient]:
-        """Class of the client."""
-        return DirectMergePostgresClient

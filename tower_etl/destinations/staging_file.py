@@ -65,18 +65,20 @@ class StagingFile:
 
     def prepare(self) -> None:
         """Create the staging copy, or keep that of an interrupted sync."""
-        published = _identify(self.target.path)
+        published = identify_file(self.target.path)
         record = self._read_record()
         if self.target.staging.exists() and record.source == published:
             return
         self._discard()
         if record.published != published:
             shutil.rmtree(self.target.pipelines, ignore_errors=True)
-        is_unchanged = record.published == published and not _wal_path(self.target.path).exists()
+        log = _wal_path(self.target.path)
+        is_unchanged = record.published == published and not log.exists()
         self._write_record(StagingRecord(published, views=record.views if is_unchanged else ""))
         if published:
             # The write-ahead log is copied first: a staging copy that exists is then complete.
-            _copy_wal(self.target.path, self.target.staging)
+            if log.exists():  # another program has left it
+                shutil.copyfile(log, _wal_path(self.target.staging))
             _copy(self.target.path, self.target.staging)
 
     def reset(self) -> None:
@@ -101,7 +103,7 @@ class StagingFile:
         """
         source = self._read_record().source
         fsync_file(self.target.staging)
-        self._write_record(StagingRecord(source, _identify(self.target.staging), views))
+        self._write_record(StagingRecord(source, identify_file(self.target.staging), views))
         # The record is written first: after an interruption here, the staging copy is resumed.
         self._replace_published()
         _logger.info("Published %s", self.target.path)
@@ -153,7 +155,7 @@ class StagingFile:
         part.replace(self._record_path)
 
 
-def _identify(path: Path) -> FileIdentity:
+def identify_file(path: Path) -> FileIdentity:
     """Return the identity of a file at a path, which renaming the file does not change."""
     try:
         found = path.stat()
@@ -164,12 +166,6 @@ def _identify(path: Path) -> FileIdentity:
 
 def _wal_path(path: Path) -> Path:
     return path.with_name(path.name + ".wal")
-
-
-def _copy_wal(source: Path, copy: Path) -> None:
-    """Copy the write-ahead log, which another program may have left beside the published file."""
-    if _wal_path(source).exists():
-        shutil.copyfile(_wal_path(source), _wal_path(copy))
 
 
 def _copy(source: Path, copy: Path) -> None:

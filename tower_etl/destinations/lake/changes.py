@@ -69,10 +69,7 @@ class RecordingClient(DirectMergeDuckDBClient):
 class RecordingDuckDB(DirectMergeDuckDB):
     """dlt's DuckDB destination with `RecordingClient`."""
 
-    @property
-    def client_class(self) -> type[RecordingClient]:
-        """Class of the client."""
-        return RecordingClient
+    client_class = RecordingClient
 
 
 def read_changes(
