@@ -15,6 +15,7 @@ from tests.cli.here import open_stream
 from tower_etl.cli import progress
 from tower_etl.config.resolver import SettingSources
 from tower_etl.destinations.config import resolve_destination
+from tower_etl.destinations.lake.mirror import open_mirror
 from tower_etl.destinations.progress import clear_progress, read_progress, write_progress
 from tower_etl.simulator import Fault, Simulator, serve
 
@@ -118,6 +119,16 @@ def test_an_outdated_progress_file_is_ignored(tmp_path: Path) -> None:
     assert read_progress(config) is None
     clear_progress(config.work_dir)
     assert list(config.work_dir.iterdir()) == []
+
+
+def test_the_progress_of_a_lake_behind_a_link_is_in_the_folder_of_its_staging_copy(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "lake"
+    link.symlink_to("real")
+    config = resolve_destination("parquet", str(link), SettingSources({}))
+    assert config.work_dir == open_mirror(config).target.work_dir
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows offers no harmless check of a process")

@@ -64,7 +64,10 @@ class DestinationConfig:
         """Folder of the lock and of the staging copy beside a local destination."""
         if self.is_remote or self.kind == "postgres":
             return None
-        return Path(f"{Path(self.path).expanduser().resolve()}.sync")
+        path = Path(self.path).expanduser()
+        # A link to a DuckDB file is followed, a link to the folder of a lake is not.
+        path = path.resolve() if self.kind == "duckdb" else path.absolute()
+        return Path(f"{path}.sync")
 
     def find_state(self, address: str) -> Path:
         """Return the folder on this machine for the working files of a URL.
