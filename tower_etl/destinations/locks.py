@@ -56,7 +56,7 @@ def file_lock(folder: Path, target: str, now: datetime) -> Iterator[None]:
     except Timeout:
         raise locked_error(target, _read_holder(folder)) from None
     try:
-        _write_holder(folder, now)
+        replace_text(folder / "holder.json", json.dumps(_describe_process(now)))
         _logger.debug("Locked %s", folder)
         yield
     finally:
@@ -75,10 +75,6 @@ def locked_error(target: str, holder: str, note: str = "") -> DestinationLockedE
         f"Another sync is writing into {target}: {holder}. This sync changed nothing. "
         f"Run it again when the other one has finished.{note}"
     )
-
-
-def _write_holder(folder: Path, now: datetime) -> None:
-    replace_text(folder / "holder.json", json.dumps(_describe_process(now)))
 
 
 def _read_holder(folder: Path) -> str:

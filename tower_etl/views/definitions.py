@@ -192,7 +192,8 @@ def _iter_folder(kind: str) -> Iterator[View]:
     for path in sorted((sql_root() / kind).glob("*.sql")):
         yield View(path.stem, kind, path.read_text(encoding="utf-8"))
     for path in sorted((sql_root() / kind).glob("*.csv")):
-        types = read_docs(path.with_suffix(".yml")).types
+        columns = read_docs(path.with_suffix(".yml")).columns
+        types = {name: docs.type_name for name, docs in columns.items()}
         yield View(path.stem, kind, read_seed(path, types))
 
 

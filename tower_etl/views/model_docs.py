@@ -60,11 +60,6 @@ class ModelDocs:
         """Comments on the columns in the database: meaning and unit, by name."""
         return {name: describe_column(docs) for name, docs in self.columns.items()}
 
-    @property
-    def types(self) -> dict[str, str]:
-        """SQL type of each column of a seed."""
-        return {name: docs.type_name for name, docs in self.columns.items()}
-
 
 def describe_column(column: ColumnDocs | ColumnSpec) -> str:
     """Return the description of a column with its unit."""

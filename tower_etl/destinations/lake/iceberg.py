@@ -168,7 +168,9 @@ class IcebergLake:
         self.writer_lock.check()
         hint = self.folder.read_hint(name)
         table = load_or_register_table(catalog, name, hint)
-        if table is None or not self._is_in_folder(table, name) or not has_snapshot(table, state):
+        if table is None or table.location() != f"{self.folder.url}/{name}":
+            return 0
+        if not has_snapshot(table, state):
             return 0
         if expired := expired_snapshots(table, state, before):
             table.maintenance.expire_snapshots().by_ids(expired).commit()
@@ -177,9 +179,6 @@ class IcebergLake:
         for file in orphans:
             self.folder.remove(file)
         return len(orphans)
-
-    def _is_in_folder(self, table: Table, name: str) -> bool:
-        return table.location() == f"{self.folder.url}/{name}"
 
     def _iter_orphans(self, name: str, table: Table, before: datetime) -> Iterator[str]:
         """Iterate over unreferenced files; newer ones are kept, as a commit may be pending."""
