@@ -18,7 +18,7 @@ from tower_etl.views.definitions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -75,7 +75,7 @@ class RunFilter:
     @property
     def condition(self) -> str:
         """SQL condition on the columns of `stg_runs`."""
-        parts = [_any(condition for _, condition in named) for _, named in self.named_conditions]
+        parts = [_any(named.values()) for named in self.named_conditions.values()]
         if self.since:
             parts.append(f"submitted_at >= {quote_text(self.since.isoformat())}::TIMESTAMPTZ")
         if self.until:
@@ -83,14 +83,14 @@ class RunFilter:
         return " AND ".join(part for part in parts if part) or "TRUE"
 
     @property
-    def named_conditions(self) -> list[tuple[str, list[tuple[str, str]]]]:
-        """Names by column of `stg_runs`, each with its SQL condition."""
-        return [
-            ("workspace", [(name, _is_workspace(name)) for name in self.workspaces]),
-            ("pipeline", [(name, _matches("pipeline", name)) for name in self.pipelines]),
-            ("user_name", [(name, _matches("user_name", name)) for name in self.users]),
-            ("status", [(name, _matches("status", name)) for name in self.statuses]),
-        ]
+    def named_conditions(self) -> dict[str, dict[str, str]]:
+        """SQL conditions by column of `stg_runs` and by name."""
+        return {
+            "workspace": {name: _is_workspace(name) for name in self.workspaces},
+            "pipeline": {name: _matches("pipeline", name) for name in self.pipelines},
+            "user_name": {name: _matches("user_name", name) for name in self.users},
+            "status": {name: _matches("status", name) for name in self.statuses},
+        }
 
 
 def apply_filter(
@@ -109,8 +109,8 @@ def apply_filter(
     runs = [view for view in iter_views("staging") if view.name == _RUNS]
     create_local_tables(connection, temporary=True)
     create_views(connection, runs, temporary=True)
-    for column, named in scope.named_conditions:
-        for name, condition in named:
+    for column, named in scope.named_conditions.items():
+        for name, condition in named.items():
             _check(connection, column, name, condition)
     filtered = list(_iter_filtered(scope))
     wanted = select_views(filtered, names or [view.name for view in filtered])
@@ -170,7 +170,7 @@ def _check(connection: duckdb.DuckDBPyConnection, column: str, wanted: str, cond
 
 
 def _is_workspace(name: str) -> str:
-    by_name = f"lower(workspace) GLOB {quote_text(name.strip().lower())}"
+    by_name = _matches("workspace", name)
     return f"({by_name} OR CAST(workspace_id AS TEXT) IS NOT DISTINCT FROM {quote_text(name)})"
 
 
@@ -178,6 +178,6 @@ def _matches(column: str, name: str) -> str:
     return f"lower({column}) GLOB {quote_text(name.strip().lower())}"
 
 
-def _any(conditions: Iterator[str]) -> str:
+def _any(conditions: Iterable[str]) -> str:
     joined = " OR ".join(conditions)
     return joined and f"({joined})"
