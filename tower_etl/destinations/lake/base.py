@@ -18,7 +18,7 @@ class LakeFormat(Protocol):
     """Tables of one format in a folder or an object store."""
 
     @property
-    def display_name(self) -> str:
+    def title(self) -> str:
         """Name in messages."""
         ...
 

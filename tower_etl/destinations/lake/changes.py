@@ -47,8 +47,7 @@ class RecordingClient(DirectMergeDuckDBClient):
         super().merge_package(rows)
         for name, source in rows.items():
             scheme = partition_scheme(name, source)
-            month = f"({scheme.month})::VARCHAR" if scheme.has_months else "''"
-            self._record(name, f"SELECT DISTINCT {month} FROM {scheme.source}")  # noqa: S608 names of this package
+            self._record(name, f"SELECT DISTINCT {scheme.month_text} FROM {scheme.source}")  # noqa: S608 names of this package
 
     def _moves(self, name: str, rows: str) -> bool:
         """Return whether a stored row gets another month, and its rows in other tables with it."""

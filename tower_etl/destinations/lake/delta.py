@@ -46,7 +46,7 @@ class DeltaLake:
     writer_lock: WriterLock = field(default_factory=WriterLock)
 
     @property
-    def display_name(self) -> str:
+    def title(self) -> str:
         """Folder or URL of the lake."""
         return str(self.manifests.files)
 
@@ -85,7 +85,7 @@ class DeltaLake:
         for name, contents in manifest.tables.items():
             self.writer_lock.check()
             table = DeltaTable(self._table_path(name))
-            with explained_commit(name, self.display_name, DeltaError):
+            with explained_commit(name, self.title, DeltaError):
                 table.optimize.compact()
                 table.create_checkpoint()  # readers otherwise replay the whole transaction log
                 removed = table.vacuum(retention_hours=RETENTION_HOURS, dry_run=False)
@@ -126,7 +126,7 @@ class DeltaLake:
             and str(table.version()) != task.committed_version
         )
         self.writer_lock.check()
-        with explained_commit(change.table, self.display_name, DeltaError):
+        with explained_commit(change.table, self.title, DeltaError):
             if change.is_new and not task.committed_version:
                 self._create(rows, change, sorted(task.months), table)
             elif change.is_new or is_ahead:

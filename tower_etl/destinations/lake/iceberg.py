@@ -21,7 +21,6 @@ from pyiceberg.expressions import AlwaysTrue
 from tower_etl.config.settings import DATASET
 from tower_etl.destinations.lake.commits import commit_tables, explained_commit
 from tower_etl.destinations.lake.iceberg_tables import (
-    create_table_transaction,
     expired_snapshots,
     find_catalog,
     find_table,
@@ -71,7 +70,7 @@ class IcebergLake:
     writer_lock: WriterLock = field(default_factory=WriterLock)
 
     @property
-    def display_name(self) -> str:
+    def title(self) -> str:
         """Folder or URL of the lake."""
         return str(self.folder.files)
 
@@ -109,7 +108,7 @@ class IcebergLake:
         catalog = open_catalog(self.folder)
         done = []
         for name, contents in manifest.tables.items():
-            with explained_commit(name, self.display_name, CommitFailedException):
+            with explained_commit(name, self.title, CommitFailedException):
                 removed = self._maintain_table(catalog, name, contents.state, now - RETENTION)
             done.append(f"{name}: {removed} old files deleted")
         return done
@@ -138,7 +137,7 @@ class IcebergLake:
             return task.committed_version
         catalog, name = get_catalog(), task.change.table
         hint = self.folder.read_hint(name)
-        with explained_commit(name, self.display_name, CommitFailedException):
+        with explained_commit(name, self.title, CommitFailedException):
             table = load_or_register_table(catalog, name, hint)
             self.writer_lock.check()
             if table is None:
@@ -150,10 +149,13 @@ class IcebergLake:
 
     def _create_table(self, catalog: Catalog, rows: PartitionReader, task: TableCommit) -> Table:
         name = task.change.table
-        schema, split = rows.read_schema(name), rows.has_months(name)
-        with create_table_transaction(catalog, self.folder, name, schema, split=split) as commit:
+        key, location = (DATASET, name), f"{self.folder.url}/{name}"
+        schema = rows.read_schema(name)
+        with catalog.create_table_transaction(key, schema=schema, location=location) as commit:
+            if rows.has_months(name):
+                commit.update_spec().add_identity(MONTH).commit()
             _append(commit, rows, name, task.months)
-        return catalog.load_table((DATASET, name))
+        return catalog.load_table(key)
 
     def _update_version_hint(self, name: str, table: Table, hint: VersionHint | None) -> None:
         if hint is None or hint.metadata != table.metadata_location:

@@ -26,7 +26,6 @@ from pyiceberg.table import StaticTable
 from pyiceberg.utils.config import Config
 
 from tower_etl.config.settings import DATASET
-from tower_etl.destinations.lake.partitions import MONTH
 from tower_etl.destinations.local_folder import LocalFolder, replace_text
 from tower_etl.errors import ConfigurationError, DestinationError
 
@@ -34,11 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-    import pyarrow as pa
     from pyarrow.dataset import Dataset
     from pyiceberg.catalog import Catalog
     from pyiceberg.manifest import ManifestFile
-    from pyiceberg.table import Table, Transaction
+    from pyiceberg.table import Table
 
     from tower_etl.destinations.object_store import ObjectStore
 
@@ -221,18 +219,6 @@ def load_or_register_table(catalog: Catalog, name: str, hint: VersionHint | None
     with suppress(NoSuchTableError):
         return catalog.load_table((DATASET, name))
     return catalog.register_table((DATASET, name), hint.metadata) if hint else None
-
-
-def create_table_transaction(
-    catalog: Catalog, folder: IcebergLocation, name: str, schema: pa.Schema, *, split: bool
-) -> Transaction:
-    """Return a transaction that creates a table, partitioned by month if `split`."""
-    location = f"{folder.url}/{name}"
-    commit = catalog.create_table_transaction((DATASET, name), schema=schema, location=location)
-    if split:
-        with commit.update_spec() as spec:
-            spec.add_identity(MONTH)
-    return commit
 
 
 def snapshot_id(table: Table) -> str:

@@ -53,7 +53,7 @@ from tower_etl.text import install_command
 from tower_etl.views.definitions import create_local_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
@@ -66,6 +66,14 @@ if TYPE_CHECKING:
     from tower_etl.destinations.lake.partitions import PartitionStats
     from tower_etl.destinations.object_store import ObjectStore
     from tower_etl.schema import TableSpec
+
+# DuckDB otherwise caches up to 80 % of RAM, and buffers whole row groups of Parquet files to
+# preserve the insertion order.
+_SETTINGS = (
+    "SET memory_limit = '400MB'",
+    "SET preserve_insertion_order = false",
+    "SET TimeZone = 'UTC'",
+)
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,7 @@ class LakeDestination:
     @property
     def title(self) -> str:
         """Folder or URL of the lake."""
-        return self.lake.display_name
+        return self.lake.title
 
     @property
     def exists(self) -> bool:
@@ -104,7 +112,7 @@ class LakeDestination:
     def lock(self, clock: Clock) -> Iterator[None]:
         """Lock the folder of the staging database, and then the lake."""
         folder = self.target.work_dir
-        with file_lock(folder, self.lake.display_name, clock.now()), self.writer_lock.hold(clock):
+        with file_lock(folder, self.title, clock.now()), self.writer_lock.hold(clock):
             yield
 
     def package_context(self, memory: str | None = None) -> AbstractContextManager[None]:
@@ -258,8 +266,11 @@ def open_lake(config: DestinationConfig, writer_lock: WriterLock | None = None) 
     Raises:
         ConfigurationError: The lake is unusable, or the library of its format is missing.
     """
+    if config.kind == "parquet":
+        return ParquetLake(resolve_local_folder(config.path))
     with _explain_missing(config):
-        return _LAKES[config.kind](config, writer_lock or WriterLock())
+        open_tables = _open_delta if config.kind == "delta" else _open_iceberg
+        return open_tables(config, writer_lock or WriterLock())
 
 
 @contextmanager
@@ -273,10 +284,6 @@ def _explain_missing(config: DestinationConfig) -> Iterator[None]:
             f"Run: {install_command(extras)}"
         )
         raise ConfigurationError(msg) from None
-
-
-def _open_parquet(config: DestinationConfig, _writer_lock: WriterLock) -> LakeFormat:
-    return ParquetLake(resolve_local_folder(config.path))
 
 
 def _open_delta(config: DestinationConfig, writer_lock: WriterLock) -> LakeFormat:
@@ -294,13 +301,6 @@ def _open_iceberg(config: DestinationConfig, writer_lock: WriterLock) -> LakeFor
     return IcebergLake(location, ManifestStore(files, "iceberg"), writer_lock)
 
 
-_LAKES: Mapping[str, Callable[[DestinationConfig, WriterLock], LakeFormat]] = {
-    "parquet": _open_parquet,
-    "delta": _open_delta,
-    "iceberg": _open_iceberg,
-}
-
-
 def _open_files(config: DestinationConfig) -> LocalFolder | ObjectStore:
     if config.is_remote:
         return _open_bucket(config)
@@ -313,15 +313,6 @@ def _open_bucket(config: DestinationConfig) -> ObjectStore:
     from tower_etl.destinations.object_store import open_bucket  # noqa: PLC0415 an extra
 
     return open_bucket(config.path)
-
-
-# DuckDB otherwise caches up to 80 % of RAM, and buffers whole row groups of Parquet files to
-# preserve the insertion order.
-_SETTINGS = (
-    "SET memory_limit = '400MB'",
-    "SET preserve_insertion_order = false",
-    "SET TimeZone = 'UTC'",
-)
 
 
 def connect(path: Path) -> duckdb.DuckDBPyConnection:

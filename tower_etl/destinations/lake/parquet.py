@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     )
     from tower_etl.destinations.lake.partitions import PartitionReader
 
-RETENTION = timedelta(hours=2)
+RETENTION = timedelta(hours=2)  # of a snapshot after its successor was published
 SNAPSHOTS = ".snapshots"
 
 
@@ -44,14 +44,12 @@ class ParquetLake:
 
     Attributes:
         folder: Path of the folder.
-        retention: Time for which a snapshot is kept after its successor was published.
     """
 
     folder: Path
-    retention: timedelta = RETENTION
 
     @property
-    def display_name(self) -> str:
+    def title(self) -> str:
         """Path of the folder."""
         return str(self.folder)
 
@@ -159,7 +157,7 @@ class ParquetLake:
         )
         removed = []
         for snapshot, successor in pairwise(snapshots):
-            if snapshot != kept and now - _created_at(successor) > self.retention:
+            if snapshot != kept and now - _created_at(successor) > RETENTION:
                 shutil.rmtree(snapshot, ignore_errors=True)
                 removed.append(snapshot.name)
         return removed

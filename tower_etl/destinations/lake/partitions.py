@@ -65,6 +65,11 @@ class PartitionScheme:
         return bool(self.month)
 
     @property
+    def month_text(self) -> str:
+        """Expression for the month as text; empty text for a table without months."""
+        return f"({self.month})::VARCHAR" if self.has_months else "''"
+
+    @property
     def sql(self) -> str:
         """SELECT of all rows, with `month` as the last column if the table has months."""
         month = f", {self.month} AS {MONTH}" if self.has_months else ""
@@ -181,9 +186,8 @@ def empty_partitions(scheme: PartitionScheme) -> dict[str, PartitionStats]:
 def _scan(
     connection: duckdb.DuckDBPyConnection, scheme: PartitionScheme, where: str
 ) -> dict[str, PartitionStats]:
-    month = f"({scheme.month})::VARCHAR" if scheme.has_months else "''"
     rows = connection.execute(
-        f"SELECT {month}, count(*) || '-' || sum(hash({_ROW})), min({_ROW}.rowid), "  # noqa: S608 constants
+        f"SELECT {scheme.month_text}, count(*) || '-' || sum(hash({_ROW})), min({_ROW}.rowid), "  # noqa: S608 constants
         f"max({_ROW}.rowid) FROM {scheme.source} {where} GROUP BY 1"
     ).fetchall()
     return {name: PartitionStats(*rest) for name, *rest in rows}
