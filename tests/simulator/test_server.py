@@ -118,11 +118,12 @@ def test_control_event_calls_a_method_of_the_world(
     assert world.describe(run)["workflow"]["runName"] == "remote"
     wrong: list[object] = [
         {"method": "__init__"},
+        {"method": ["submit_run"]},
         {"method": "find_run", "args": [run]},
         {"method": "start_run", "args": ["nowhere"]},
         [],
     ]
-    assert [caller.control("/event", event).status_code for event in wrong] == [400] * 4
+    assert [caller.control("/event", event).status_code for event in wrong] == [400] * 5
 
 
 def test_control_faults_adds_a_fault_sets_the_rate_and_clears(

@@ -83,9 +83,10 @@ class ControlRoutes:
     async def trigger_event(self, request: Request) -> Response:
         """Call a method of World: `{"method": NAME, "args": [...], "kwargs": {...}}`."""
         command = await _read_object(request)
-        if command.get("method") not in EVENTS:
+        name = str(command.get("method"))
+        if name not in EVENTS:
             raise HTTPException(400, f"Unknown event: expected one of {', '.join(sorted(EVENTS))}")
-        event = getattr(self._world, str(command["method"]))
+        event = getattr(self._world, name)
         try:
             result = event(*command.get("args", ()), **command.get("kwargs", {}))
         except (KeyError, TypeError, ValueError) as error:
