@@ -104,8 +104,13 @@ def is_held_open(error: OSError) -> bool:
 
 
 def is_duckdb_file(path: Path) -> bool:
-    """Return whether a file is readable and starts with the signature of DuckDB."""
+    """Return whether a file is readable and starts with the signature of DuckDB.
+
+    A named pipe is not opened: that would wait for a writer.
+    """
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as file:
             return file.read(_MAGIC_AT + len(_MAGIC))[_MAGIC_AT:] == _MAGIC
     except OSError:
