@@ -53,12 +53,12 @@ class SyncReport:
     """Summary of a sync.
 
     Attributes:
-        result: Result per workspace.
+        result: Result of the sync.
         calls: Number of requests sent, retries included.
         retries: Number of requests that repeated a failed one.
         throttled_seconds: Time for which responses 429 held requests back.
         rows: Number of rows written by table.
-        seconds: Time from the first request to the published tables.
+        seconds: Seconds from the start of `SyncRunner.run` to the published tables.
     """
 
     result: SyncResult
@@ -167,11 +167,11 @@ class SyncRunner:
         with dlt_defaults(), reduced_gc():
             pipeline = destination.open_pipeline()
             with destination.package_context():
-                reason = load_pending_packages(pipeline)
-                if not reason:
+                failure_reason = load_pending_packages(pipeline)
+                if not failure_reason:
                     self._load_package(pipeline, session, next(numbers))
-            if reason:
-                pipeline = _discard_pending(destination, session, reason)
+            if failure_reason:
+                pipeline = _discard_pending(destination, session, failure_reason)
             while not session.is_done:
                 gc.collect()  # dlt leaves reference cycles with the rows of a package
                 with destination.package_context():
@@ -181,8 +181,8 @@ class SyncRunner:
     def _load_package(self, pipeline: Pipeline, session: SyncSession, number: int) -> None:
         """Load a package of a session; the first one declares missing tables and columns."""
         source = build_source(session, session.table_specs, self.settings.package_limits)
-        is_new = number == 1 and declare_schema(pipeline, source, session.table_specs)
-        load_package(pipeline, source, makes_tables=is_new)
+        has_new_columns = number == 1 and declare_schema(pipeline, source, session.table_specs)
+        load_package(pipeline, source, makes_tables=has_new_columns)
         _logger.info(
             "Load package %d committed: %d of %d runs fetched so far, %s",
             number,

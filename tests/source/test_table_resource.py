@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.schema import TABLES
-from tower_etl.source import extraction
-from tower_etl.source.extraction import RowsToArrow
+from tower_etl.source import table_resource
+from tower_etl.source.table_resource import RowsToArrow
 
 if TYPE_CHECKING:
     import pytest
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def test_a_column_that_only_some_rows_have_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first row lacks the column."""
-    monkeypatch.setattr(extraction, "is_in_pipeline", lambda: True)
+    monkeypatch.setattr(table_resource, "is_in_pipeline", lambda: True)
     labels = TABLES["labels"]
     row = dict.fromkeys(labels.arrow_schema.names)
     found: Any = RowsToArrow(labels)([row, row | {"late": 3}])

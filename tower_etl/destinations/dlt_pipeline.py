@@ -23,7 +23,7 @@ from tower_etl.config.settings import DATASET
 from tower_etl.destinations.errors import describe_failure, explain
 from tower_etl.destinations.staging_file import identify_file
 from tower_etl.errors import DestinationError, FileAccessError
-from tower_etl.source.resources import table_schema
+from tower_etl.source.table_resource import table_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,13 +1,13 @@
 """The dlt source, and its loading in bounded packages."""
 
 from tower_etl.source.packages import run_in_packages
-from tower_etl.source.tower import (
+from tower_etl.source.session_setup import (
     VERSION,
     open_client,
     open_session,
     select_command_tables,
-    tower_source,
 )
+from tower_etl.source.tower import tower_source
 
 __all__ = [
     "VERSION",

@@ -124,7 +124,7 @@ def _explain_other(chosen: str) -> str:
 def prepare_upserts(
     batches: Iterable[Mapping[str, pa.Table]],
     upserted: Collection[TableSpec],
-    store: DestinationState,
+    stored: DestinationState,
 ) -> Iterator[dict[str, pa.Table]]:
     """Yield the rows of one package, with the rows of upserted tables at its end.
 
@@ -134,47 +134,48 @@ def prepare_upserts(
     Args:
         batches: Batches of the package.
         upserted: Tables that are merged by upsert.
-        store: State of the destination.
+        stored: State of the destination.
     """
-    held: dict[str, list[pa.Table]] = {table.name: [] for table in upserted}
+    upserted_rows: dict[str, list[pa.Table]] = {table.name: [] for table in upserted}
     for batch in batches:
         for name, rows in batch.items():
-            if name in held:
-                held[name].append(rows)
-        if direct := {name: rows for name, rows in batch.items() if name not in held}:
+            if name in upserted_rows:
+                upserted_rows[name].append(rows)
+        if direct := {name: rows for name, rows in batch.items() if name not in upserted_rows}:
             yield direct
     ready = {
-        table.name: _prepare(table, pa.concat_tables(held[table.name]), store)
+        table.name: _prepare(table, pa.concat_tables(upserted_rows[table.name]), stored)
         for table in upserted
-        if held[table.name]
+        if upserted_rows[table.name]
     }
     if ready:
         yield ready
 
 
-def _prepare(table: TableSpec, rows: pa.Table, store: DestinationState) -> pa.Table:
+def _prepare(table: TableSpec, rows: pa.Table, stored: DestinationState) -> pa.Table:
     if not table.merge_key or not rows.num_rows:
         return deduplicate(rows, table.key)
-    live = deduplicate(rows.filter(pc.invert(rows[REMOVED])), table.key)
-    gone = _find_removed(table, rows, live, store)
-    return pa.concat_tables([live, gone.select(live.schema.names)])
+    current = deduplicate(rows.filter(pc.invert(rows[REMOVED])), table.key)
+    removed = _find_removed(table, rows, current, stored)
+    return pa.concat_tables([current, removed.select(current.schema.names)])
 
 
 def _find_removed(
-    table: TableSpec, rows: pa.Table, live: pa.Table, store: DestinationState
+    table: TableSpec, rows: pa.Table, current: pa.Table, stored: DestinationState
 ) -> pa.Table:
-    """Return tombstones for the stored rows of replaced groups that are not in `live`."""
+    """Return tombstones for the stored rows of replaced groups that are not in `current`."""
     (group,) = table.merge_key
-    stored = store.read_groups(table.name, group, rows[group].unique().to_pylist())
-    keys = set(_list_keys(table, live))
-    gone = [
-        key not in keys and not removed
-        for key, removed in zip(_list_keys(table, stored), stored[REMOVED].to_pylist(), strict=True)
+    stored_rows = stored.read_groups(table.name, group, rows[group].unique().to_pylist())
+    current_keys = set(_list_keys(table, current))
+    is_tombstone = stored_rows[REMOVED].to_pylist()
+    is_outdated = [
+        key not in current_keys and not tombstone
+        for key, tombstone in zip(_list_keys(table, stored_rows), is_tombstone, strict=True)
     ]
-    found = stored.filter(pa.array(gone, pa.bool_()))
-    index = found.schema.get_field_index(REMOVED)
-    flags = pa.repeat(pa.scalar(value=True), found.num_rows)
-    return found.set_column(index, found.schema.field(index), flags)
+    outdated = stored_rows.filter(pa.array(is_outdated, pa.bool_()))
+    index = outdated.schema.get_field_index(REMOVED)
+    flags = pa.repeat(pa.scalar(value=True), outdated.num_rows)
+    return outdated.set_column(index, outdated.schema.field(index), flags)
 
 
 def _list_keys(table: TableSpec, rows: pa.Table) -> Iterator[tuple[object, ...]]:

@@ -11,7 +11,7 @@ from dlt.extract import DltSource
 from tower_etl.config.settings import PackageLimits
 from tower_etl.errors import ConfigurationError
 from tower_etl.source.dispositions import DEFAULT, choose_disposition, name_disposition
-from tower_etl.source.extraction import TableResource
+from tower_etl.source.table_resource import TableResource
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class PackageRun:
+class PackagedSync:
     """One sync in several extractions.
 
     Attributes:
@@ -54,7 +54,7 @@ class PackageRun:
             raise ConfigurationError(msg)
 
 
-CURRENT_RUN: ContextVar[PackageRun | None] = ContextVar("tower_etl_package_run", default=None)
+CURRENT_SYNC: ContextVar[PackagedSync | None] = ContextVar("tower_etl_packaged_sync", default=None)
 
 
 def run_in_packages(
@@ -98,10 +98,10 @@ def run_in_packages(
         pipeline.normalize()
         loads.append(pipeline.load())
     _check_replacement(pipeline, source, options)
-    run = PackageRun(PackageLimits(max_rows, max_seconds))
-    token, refresh = CURRENT_RUN.set(run), pipeline.refresh
+    sync = PackagedSync(PackageLimits(max_rows, max_seconds))
+    token, refresh = CURRENT_SYNC.set(sync), pipeline.refresh
     try:
-        while not run.is_done:
+        while not sync.is_done:
             info = pipeline.run(source, **options)
             loads += [info] if info is not None else []
             # A refresh or replace of the second package would drop the rows of the first.
@@ -109,9 +109,9 @@ def run_in_packages(
             source, pipeline.refresh = _merge_hints(source), None
     finally:
         pipeline.refresh = refresh
-        CURRENT_RUN.reset(token)
-        if run.session is not None:
-            run.session.close()
+        CURRENT_SYNC.reset(token)
+        if sync.session is not None:
+            sync.session.close()
     return loads
 
 

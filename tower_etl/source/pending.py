@@ -9,7 +9,7 @@ import dlt
 from tower_etl.errors import ConfigurationError
 from tower_etl.extract.reference import ENTITIES
 from tower_etl.schema import HISTORY_TABLES
-from tower_etl.source.extraction import is_in_pipeline
+from tower_etl.source.table_resource import is_in_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, MutableMapping
@@ -34,8 +34,8 @@ def record_extracted(tables: Iterable[str]) -> frozenset[str]:
     return earlier
 
 
-def list_postponed(tables: Collection[str]) -> frozenset[str]:
-    """Return the tables that must wait until the rows of earlier extractions are loaded.
+def select_history_tables(tables: Collection[str]) -> frozenset[str]:
+    """Return the tables of versions, which wait until the rows of earlier extractions are loaded.
 
     A version of an item is written if it differs from the last one in the destination. If that one
     is pending, it would be written twice.
@@ -43,13 +43,13 @@ def list_postponed(tables: Collection[str]) -> frozenset[str]:
     return frozenset(table.name for table in HISTORY_TABLES.values() if table.name in tables)
 
 
-def list_incomplete(tables: Collection[str]) -> frozenset[str]:
-    """Return the tables that the next run must compare again, because rows were pending.
+def select_compared_tables(tables: Collection[str]) -> frozenset[str]:
+    """Return the tables of reference data, which the next run compares again if rows were pending.
 
     Deleted items are found by comparison with the destination, which lacks pending items.
     """
     reference = frozenset(entity.table for entity in ENTITIES if entity.table in tables)
-    return reference | list_postponed(tables)
+    return reference | select_history_tables(tables)
 
 
 def reset_other_dataset(state: MutableMapping[str, Any], pipeline: dlt.Pipeline) -> None:
