@@ -414,7 +414,7 @@ def test_security_settings_are_not_read_from_dlt_configuration() -> None:
     ("variable", "meant"),
     [
         ("TOWER_ETL_EXCLUDES", "TOWER_ETL_EXCLUDE"),
-        ("TOWER_ETL_SALT", "TOWER_ETL_HASH_SALT"),
+        ("TOWER_ETL_HASH_COLUMNS", "TOWER_ETL_HASH"),
         ("TOWER_ETL_ENDPOINT", "TOWER_API_ENDPOINT"),
     ],
 )

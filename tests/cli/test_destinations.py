@@ -182,7 +182,10 @@ def test_a_folder_without_a_destination_type_is_refused_with_the_missing_option(
 def test_reading_before_the_first_sync_ends_says_so(tmp_path: Path) -> None:
     """The folder of the staging copy exists before the file."""
     (tmp_path / "runs.duckdb.sync").mkdir()
-    with pytest.raises(ConfigurationError, match=r"first sync is running .*`tower-etl status"):
+    with pytest.raises(ConfigurationError, match=r"does not exist\. A sync .* was interrupted"):
+        open_reader(tmp_path / "runs.duckdb")
+    (tmp_path / "runs.duckdb").mkdir()  # the folder of a lake
+    with pytest.raises(ConfigurationError, match=r"contains no tables .* was interrupted"):
         open_reader(tmp_path / "runs.duckdb")
 
 

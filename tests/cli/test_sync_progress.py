@@ -121,14 +121,17 @@ def test_an_outdated_progress_file_is_ignored(tmp_path: Path) -> None:
     assert list(config.work_dir.iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", ["parquet", None])
 def test_the_progress_of_a_lake_behind_a_link_is_in_the_folder_of_its_staging_copy(
-    tmp_path: Path,
+    tmp_path: Path, kind: str | None
 ) -> None:
+    """`status` needs no type of the lake."""
     (tmp_path / "real").mkdir()
     link = tmp_path / "lake"
     link.symlink_to("real")
-    config = resolve_destination("parquet", str(link), SettingSources({}))
-    assert config.work_dir == open_mirror(config).target.work_dir
+    lake = open_mirror(resolve_destination("parquet", str(link), SettingSources({})))
+    config = resolve_destination(kind, str(link), SettingSources({}), exists=True)
+    assert config.work_dir == lake.target.work_dir
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows offers no harmless check of a process")

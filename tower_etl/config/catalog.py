@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _PREFIX = "TOWER_ETL_"
+_SIMILARITY = 0.75  # at 0.6, `STATE` resembles `RATE`
 _HEAD = (
     "| setting | flag | environment | `.dlt/config.toml` or `secrets.toml`, "
     "`[sources.tower_etl.tower]` | default |\n|---|---|---|---|---|\n"
@@ -175,13 +176,24 @@ def list_misspelt(environ: Mapping[str, str]) -> list[str]:
     A misspelt setting must not pass unnoticed: it may exclude or redact personal data.
     """
     variables = {name.upper(): setting.env_name for name, setting in SETTINGS.items()}
-    unknown = environ.keys() - variables.values()
-    return [
-        f"{name} is not a setting and is ignored. Did you mean {variables[close[0]]}?"
-        for name in sorted(unknown)
+    unknown = sorted(name for name in environ if name not in variables.values())
+    similar = {
+        name: _find_similar(name.removeprefix(_PREFIX), variables)
+        for name in unknown
         if name.startswith(_PREFIX)
-        and (close := get_close_matches(name.removeprefix(_PREFIX), variables, n=1))
+    }
+    return [
+        f"{name} is not a setting and is ignored. Did you mean {variables[setting]}?"
+        for name, setting in similar.items()
+        if setting
     ]
+
+
+def _find_similar(name: str, settings: Iterable[str]) -> str | None:
+    """Return the setting that a name misspells or extends by words, such as `RATE_LIMIT`."""
+    close = get_close_matches(name, settings, n=1, cutoff=_SIMILARITY)
+    extended = [setting for setting in settings if name.startswith(f"{setting}_")]
+    return next(iter([*close, *extended]), None)
 
 
 def render_table() -> str:

@@ -65,8 +65,10 @@ class DestinationConfig:
         if self.is_remote or self.kind == "postgres":
             return None
         path = Path(self.path).expanduser()
-        # A link to a DuckDB file is followed, a link to the folder of a lake is not.
-        path = path.resolve() if self.kind == "duckdb" else path.absolute()
+        # A link to a DuckDB file is followed, a link to the folder of a lake is not; readers may
+        # give a lake without its type.
+        is_file = self.kind == "duckdb" and not path.is_dir()
+        path = path.resolve() if is_file else path.absolute()
         return Path(f"{path}.sync")
 
     def find_state(self, address: str) -> Path:

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError
@@ -13,7 +14,6 @@ from tower_etl.files import may_access, refuse_path, user_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 # Characters that were found to break DuckDB or dlt, and additional ones per lake format.
 _UNSUPPORTED = "%?\\"
@@ -113,3 +113,17 @@ def check_replaceable(path: Path) -> None:
     owners = {path.stat().st_uid, folder.st_uid, 0}
     if folder.st_mode & stat.S_ISVTX and user_id() not in owners:
         raise refuse_path(errno.EPERM, path)
+
+
+def explain_unpublished(path: Path | str) -> str:
+    """Return why a destination may lack tables although a sync was started; empty if none was.
+
+    The folder of the staging copy exists before the first tables are published.
+    """
+    given = Path(path).expanduser()
+    if any(Path(f"{resolved}.sync").exists() for resolved in (given.absolute(), given.resolve())):
+        return (
+            "A sync into it was started: it is running or was interrupted, or the tables were "
+            "removed. Unless it is running, run the same `tower-etl sync` command again."
+        )
+    return ""

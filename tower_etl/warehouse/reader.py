@@ -10,6 +10,7 @@ import duckdb
 from tower_etl.config.settings import DATASET
 from tower_etl.destinations.config import is_bucket
 from tower_etl.destinations.duckdb_files import explain_unreadable
+from tower_etl.destinations.path_checks import explain_unpublished
 from tower_etl.errors import ConfigurationError
 from tower_etl.files import is_duckdb_file
 from tower_etl.text import quote_name
@@ -45,7 +46,9 @@ def open_reader(path: str | Path) -> duckdb.DuckDBPyConnection:
         raise ConfigurationError(msg)
     resolved = Path(path).expanduser().resolve()
     if not resolved.exists():
-        raise ConfigurationError(_explain_missing(resolved, path))
+        advice = explain_unpublished(path) or f"Run `tower-etl sync --path {path}` first."
+        msg = f"{resolved} does not exist. {advice}"
+        raise ConfigurationError(msg)
     if resolved.is_dir():
         return _open_lake(resolved)
     if not is_duckdb_file(resolved):
@@ -62,16 +65,6 @@ def open_reader(path: str | Path) -> duckdb.DuckDBPyConnection:
         )
         raise ConfigurationError(msg) from None
     return connection
-
-
-def _explain_missing(resolved: Path, path: str | Path) -> str:
-    if Path(f"{resolved}.sync").exists():
-        return (
-            f"{resolved} does not exist yet: its first sync is running or was interrupted. "
-            f"`tower-etl status --path {path}` shows whether it is running; if not, run "
-            f"`tower-etl sync --path {path}` again."
-        )
-    return f"{resolved} does not exist. Run `tower-etl sync --path {path}` first."
 
 
 def _open_lake(path: Path | str) -> duckdb.DuckDBPyConnection:

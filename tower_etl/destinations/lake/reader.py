@@ -14,6 +14,7 @@ from tower_etl.destinations.lake.manifest import detect_format
 from tower_etl.destinations.lake.mirror import open_lake
 from tower_etl.destinations.lake.parquet import SNAPSHOTS
 from tower_etl.destinations.local_folder import LocalFolder
+from tower_etl.destinations.path_checks import explain_unpublished
 from tower_etl.errors import ConfigurationError
 from tower_etl.schema import STORED_TABLES
 from tower_etl.text import install_command, quote_text
@@ -61,7 +62,8 @@ def _find_lake(path: Path | str) -> tuple[LakeFormat, Manifest]:
         manifest = lake.read_manifest()
         if manifest is not None:
             return lake, manifest
-    msg = f"{path} contains no tables of tower-etl. Run `tower-etl sync`, or choose another --path."
+    advice = explain_unpublished(path) or "Run `tower-etl sync`, or choose another --path."
+    msg = f"{path} contains no tables of tower-etl. {advice}"
     raise ConfigurationError(msg)
 
 
