@@ -107,7 +107,7 @@ class ApiError(TowerEtlError):
 
 
 class ApiConnectionError(ApiError):
-    """No response: the name does not resolve, nothing listens, TLS fails, or a time-out."""
+    """No response: unknown host name, refused connection, failure of TLS, or time-out."""
 
     retryable = True
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from tower_etl.api.pagination import FetchPage
 
 
-def walk(fetch: FetchPage, tally: TotalCheck | None = None) -> list[list[Item]]:
+def walk(fetch: FetchPage, total_check: TotalCheck | None = None) -> list[list[Item]]:
     """Return the pages of an append-only list."""
-    pages: list[list[Item]] = paginate_append_only(fetch, key, list, tally or TotalCheck())
+    pages: list[list[Item]] = paginate_append_only(fetch, key, list, total_check or TotalCheck())
     return pages
 
 
@@ -72,10 +72,10 @@ def test_a_repeated_page_is_the_whole_list(counted: int | None) -> None:
 
     def fetch(offset: int) -> Page:
         calls.append(offset)
-        return Page([{"id": number} for number in range(MAX_PAGE)], count=counted)
+        return Page([{"id": number} for number in range(MAX_PAGE)], minimum_total=counted)
 
-    assert flatten(walk(fetch, tally := TotalCheck())) == list(range(MAX_PAGE))
-    assert (calls, tally.is_counted, tally.repeated) == ([0, 100], True, set())
+    assert flatten(walk(fetch, total_check := TotalCheck())) == list(range(MAX_PAGE))
+    assert (calls, total_check.is_counted, total_check.repeated) == ([0, 100], True, set())
 
 
 def test_a_repeated_page_with_a_higher_count_fails_the_count_check() -> None:
@@ -84,10 +84,10 @@ def test_a_repeated_page_with_a_higher_count_fails_the_count_check() -> None:
 
     def fetch(offset: int) -> Page:
         calls.append(offset)
-        return Page([{"id": number} for number in range(MAX_PAGE)], count=345)
+        return Page([{"id": number} for number in range(MAX_PAGE)], minimum_total=345)
 
-    assert flatten(walk(fetch, tally := TotalCheck())) == list(range(MAX_PAGE))
-    assert (calls, tally.is_counted) == ([0, 100] * 2, False)
+    assert flatten(walk(fetch, total_check := TotalCheck())) == list(range(MAX_PAGE))
+    assert (calls, total_check.is_counted) == ([0, 100] * 2, False)
 
 
 @pytest.mark.parametrize(
@@ -108,10 +108,10 @@ def test_a_task_that_is_listed_twice_is_returned_and_reported(
     """On two pages, it looks like the effect of an insertion, which starts one more pass."""
     server = Server(items)
 
-    got = flatten(walk(server.fetch, tally := TotalCheck()))
+    got = flatten(walk(server.fetch, total_check := TotalCheck()))
 
     assert got == items
-    assert tally.repeated == {one for one in items if items.count(one) > 1}
+    assert total_check.repeated == {one for one in items if items.count(one) > 1}
     assert server.offsets == offsets
 
 
@@ -120,10 +120,12 @@ def test_a_count_that_is_too_low_does_not_end_the_list(total: int | None) -> Non
     """Only a short page does (API fact 3)."""
     server = Server(list(range(230)))
 
-    pages = walk(lambda at: Page(server.fetch(at).items, count=total), tally := TotalCheck())
+    pages = walk(
+        lambda at: Page(server.fetch(at).items, minimum_total=total), total_check := TotalCheck()
+    )
 
     assert (len(flatten(pages)), server.offsets) == (230, [0, 100, 200])
-    assert tally.is_counted is (total in {None, 230})
+    assert total_check.is_counted is (total in {None, 230})
 
 
 @given(
@@ -145,12 +147,12 @@ def test_all_tasks_are_read_from_pages_of_any_size(size: int, cap: int, way: str
         return {
             "flag": Page(items, has_more=end < size),
             "total": Page(items, size or None),
-            "count": Page(items, count=size or None),
-            "bound": Page(items, count=(end + (end < size)) or None),
+            "count": Page(items, minimum_total=size or None),
+            "bound": Page(items, minimum_total=(end + (end < size)) or None),
         }[way]
 
-    assert flatten(walk(fetch, tally := TotalCheck())) == list(range(size))
-    assert tally.is_counted
+    assert flatten(walk(fetch, total_check := TotalCheck())) == list(range(size))
+    assert total_check.is_counted
     assert len(offsets) <= 1 + size // min(cap, MAX_PAGE)
 
 
@@ -171,7 +173,10 @@ def test_a_count_that_is_too_high_ends_with_an_empty_page() -> None:
     """The count check then fails."""
     server = Server(list(range(30)))
 
-    pages = walk(lambda at: Page(server.fetch(at).items, count=1_000_000), tally := TotalCheck())
+    pages = walk(
+        lambda at: Page(server.fetch(at).items, minimum_total=1_000_000),
+        total_check := TotalCheck(),
+    )
 
     assert (flatten(pages), server.offsets) == (list(range(30)), [0, 30])
-    assert not tally.is_counted
+    assert not total_check.is_counted

@@ -25,9 +25,11 @@ def ranges_of(ids: list[int], *bounds: tuple[int, int]) -> Ranges:
     return [TaskRange(start, end, ids[start], ids[end - 1]) for start, end in bounds]
 
 
-def walk(fetch: FetchPage, known: Ranges, tally: TotalCheck | None = None) -> list[int] | None:
+def walk(
+    fetch: FetchPage, known: Ranges, total_check: TotalCheck | None = None
+) -> list[int] | None:
     """Return the ids outside of the known ranges, None if the ranges have moved."""
-    found = paginate_around_known(fetch, key, known, tally or TotalCheck())
+    found = paginate_around_known(fetch, key, known, total_check or TotalCheck())
     return None if found is None else [key(item) for _, item in found]
 
 
@@ -53,11 +55,11 @@ def test_only_pages_with_unknown_items_are_fetched(
     ids = list(range(0, 1040, 2))
     server = Server(ids)
 
-    got = walk(server.fetch, ranges_of(ids, *bounds), tally := TotalCheck())
+    got = walk(server.fetch, ranges_of(ids, *bounds), total_check := TotalCheck())
 
     inside = {offset for start, end in bounds for offset in range(start, end)}
     assert got == [number for offset, number in enumerate(ids) if offset not in inside]
-    assert (server.offsets, tally.end) == (offsets, 520)
+    assert (server.offsets, total_check.end) == (offsets, 520)
 
 
 @given(
@@ -79,7 +81,7 @@ def test_late_items_are_returned_or_move_a_known_range(
     def fetch(offset: int) -> Page:
         items: list[Item] = [{"id": number} for number in after[offset : offset + cap]]
         more = offset + len(items) < len(after)
-        return Page(items, count=len(after)) if counts else Page(items, has_more=more)
+        return Page(items, minimum_total=len(after)) if counts else Page(items, has_more=more)
 
     got = walk(fetch, known)
 
@@ -98,8 +100,8 @@ def test_a_page_as_long_as_the_first_one_is_not_the_end(unknown: int) -> None:
     def fetch(offset: int) -> Page:
         return Page([{"id": number} for number in ids[offset : offset + 10]])
 
-    tally = TotalCheck(least=98 + unknown, expected=len(ids))
-    assert walk(fetch, ranges_of(ids, (0, 99)), tally) == ids[99:]
+    total_check = TotalCheck(least=98 + unknown, expected=len(ids))
+    assert walk(fetch, ranges_of(ids, (0, 99)), total_check) == ids[99:]
 
 
 @given(size=st.integers(50, 450), lost=st.integers(0, 449), start=st.integers(0, 30))
@@ -124,9 +126,9 @@ def test_an_item_twice_on_a_page_is_returned_twice_and_reported() -> None:
     """It was not shifted, because one response contains it twice."""
     ids = [*range(30), 29, *range(30, 60)]
 
-    got = walk(Server(ids).fetch, [TaskRange(0, 30, 0, 29)], tally := TotalCheck())
+    got = walk(Server(ids).fetch, [TaskRange(0, 30, 0, 29)], total_check := TotalCheck())
 
-    assert (got, tally.repeated) == (ids[30:], {29})
+    assert (got, total_check.repeated) == (ids[30:], {29})
 
 
 def test_a_server_that_ignores_offsets_is_detected() -> None:

@@ -32,16 +32,16 @@ def pool() -> Iterator[Executor]:
 
 
 def walk(
-    fetch: FetchPage, pool: Executor, tally: TotalCheck | None = None
+    fetch: FetchPage, pool: Executor, total_check: TotalCheck | None = None
 ) -> list[list[Item]] | None:
     """Return the pages of a stable list, None if it changed."""
     make: Callable[[], list[list[Item]]] = list
-    return fetch_stable_list(fetch, key, make, pool, tally or TotalCheck())
+    return fetch_stable_list(fetch, key, make, pool, total_check or TotalCheck())
 
 
 def answer(numbers: range | list[int], offset: int, count: int | None) -> Page:
     """Return a page of a list, with the count that the server reports."""
-    return Page([{"id": n} for n in numbers[offset : offset + MAX_PAGE]], count=count)
+    return Page([{"id": n} for n in numbers[offset : offset + MAX_PAGE]], minimum_total=count)
 
 
 @pytest.mark.parametrize("size", [0, 1, 99, 100, 101, 200, 1234])
@@ -116,12 +116,14 @@ def test_a_stable_list_is_complete_for_any_size_of_page(
         asked.append(offset)
         items: list[Item] = [{"id": n} for n in range(345)[offset : offset + cap]]
         end = offset + len(items)
-        return Page(items, count=end + (end < 345) if bound else 345)
+        return Page(items, minimum_total=end + (end < 345) if bound else 345)
 
-    tally = TotalCheck()
-    pages = walk(fetch, pool, tally) or paginate_append_only(fetch, key, list[list["Item"]], tally)
+    total_check = TotalCheck()
+    pages = walk(fetch, pool, total_check) or paginate_append_only(
+        fetch, key, list[list["Item"]], total_check
+    )
     assert flatten(pages) == list(range(345))
-    assert tally.is_counted
+    assert total_check.is_counted
     assert len(asked) <= (1 + 345 // cap) * (2 if bound else 1)
 
 

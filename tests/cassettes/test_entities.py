@@ -10,7 +10,7 @@ import pytest
 
 from tests.cassettes import scenarios
 from tower_etl.api import PathScope, endpoints
-from tower_etl.api.records import record_key
+from tower_etl.api.records import make_key_reader
 from tower_etl.extract.reference import ENTITIES
 from tower_etl.schema import TABLES
 
@@ -39,7 +39,7 @@ def test_every_entity_list_is_complete(ask: Ask, entity: ReferenceEntity) -> Non
     """The list is complete, each item has a unique key, and the entity has a table."""
     client = ask(scenarios.serve_reference_data)
     found = client.list_entity(entity.endpoint, find_parent(client, entity))
-    keys = [record_key(entity.endpoint.key)(item) for item in found.items]
+    keys = [make_key_reader(entity.endpoint.key)(item) for item in found.items]
     assert (found.complete, len(keys)) == (True, len(set(keys)))
     assert entity.table in TABLES
 

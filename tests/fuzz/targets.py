@@ -104,14 +104,14 @@ def try_walk(seed: int) -> None:
     def key(item: Mapping[str, Any]) -> int:
         return int(item["id"])
 
-    def walk_side_by_side(tally: TotalCheck) -> list[list[Any]]:
+    def walk_side_by_side(total_check: TotalCheck) -> list[list[Any]]:
         bounded, make = limit_items(_MOST_ITEMS, fetch), list[list[Any]]
         with ThreadPoolExecutor(2) as pool:
-            return fetch_stable_list(bounded, key, make, pool, tally) or []
+            return fetch_stable_list(bounded, key, make, pool, total_check) or []
 
-    def walk_around_some(tally: TotalCheck) -> list[list[Any]]:
+    def walk_around_some(total_check: TotalCheck) -> list[list[Any]]:
         known = [TaskRange(start, start + 90, start, start + 89) for start in (1, 150, 400)]
-        found = paginate_around_known(limit_items(_MOST_ITEMS, fetch), key, known, tally)
+        found = paginate_around_known(limit_items(_MOST_ITEMS, fetch), key, known, total_check)
         return [[item for _, item in found or ()]]
 
     walks: tuple[Callable[[TotalCheck], list[list[Any]]], ...] = (
@@ -120,15 +120,15 @@ def try_walk(seed: int) -> None:
         lambda _: list(
             paginate_descending(limit_items(_MOST_ITEMS, fetch), key, PaginationStats())
         ),
-        lambda tally: paginate_append_only(
-            limit_items(_MOST_ITEMS, fetch), key, list[list[Any]], tally
+        lambda total_check: paginate_append_only(
+            limit_items(_MOST_ITEMS, fetch), key, list[list[Any]], total_check
         ),
     )
     for walk in walks:
         with contextlib.suppress(ServerError):
-            tally = TotalCheck(least=rng.choice([0, 0, 250]))
-            seen = Counter(key(item) for page in walk(tally) for item in page)
-            assert {number for number, times in seen.items() if times > 1} <= tally.repeated
+            total_check = TotalCheck(least=rng.choice([0, 0, 250]))
+            seen = Counter(key(item) for page in walk(total_check) for item in page)
+            assert {number for number, times in seen.items() if times > 1} <= total_check.repeated
 
 
 def try_tables(seed: int) -> None:

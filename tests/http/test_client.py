@@ -202,7 +202,9 @@ def test_a_refused_connection_is_retried_and_explained(
     http_client = connect(server.endpoint, attempts=2)
     server.close()
 
-    with pytest.raises(ApiConnectionError, match=r"no answer from 127\.0\.0\.1:\d+ \(nothing list"):
+    with pytest.raises(
+        ApiConnectionError, match=r"no answer from 127\.0\.0\.1:\d+ \(the connection was ref"
+    ):
         http_client.get("/workflow")
 
     assert http_client.metrics.snapshot().calls == 2

@@ -1,9 +1,8 @@
-"""Client of the platform's API, with one method per endpoint."""
+"""Client of the platform's API: sends requests, reads lists page by page, and extracts records."""
 
 from __future__ import annotations
 
-from copy import copy
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -26,9 +25,9 @@ from tower_etl.api.records import (
     extract_object,
     extract_objects,
     extract_records,
+    make_key_reader,
     malformed_response,
     parse_text_id,
-    record_key,
     run_key,
     task_key,
 )
@@ -67,6 +66,7 @@ def format_timestamp(time: datetime) -> str:
     return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
+@dataclass(frozen=True)
 class TowerClient:
     """Read-only client of one platform. Every method may raise `ApiError`.
 
@@ -78,20 +78,19 @@ class TowerClient:
         findings: Contradictions and oddities in the responses.
     """
 
-    def __init__(self, http_client: JsonHttpClient) -> None:
-        self.http = http_client
-        self.compatibility = Compatibility()
-        self.findings = Findings()
+    http: JsonHttpClient
+    compatibility: Compatibility = field(default_factory=Compatibility)
+    findings: Findings = field(default_factory=Findings)
 
-    def list_reports(self) -> list[str]:
+    def list_messages(self) -> list[str]:
         """Return messages for the user about the server's responses, one per subject."""
         stats = self.http.metrics.snapshot()
         repaired = (
             f"{stats.repaired} answer(s) were not valid JSON and were repaired, the first one "
             f"{stats.repair}. Report it to the administrator of the server."
         )
-        news, found = self.compatibility.messages, self.findings.list_messages()
-        return [*news, *found, *([repaired] if stats.repaired else ())]
+        messages = [*self.compatibility.messages, *self.findings.list_messages()]
+        return [*messages, repaired] if stats.repaired else messages
 
     def with_attempts(self, attempts: int) -> TowerClient:
         """Return a client that shares everything with this one, but retries server errors less.
@@ -99,10 +98,8 @@ class TowerClient:
         `attempts` includes the first one. Requests that the rate limit rejects (429) are retried
         as before.
         """
-        twin = copy(self)
         policy = replace(self.http.policy, server_error_attempts=attempts)
-        twin.http = self.http.with_policy(policy)
-        return twin
+        return replace(self, http=self.http.with_policy(policy))
 
     def check_listing(self, workspace_id: int | None) -> None:
         """List one run of a workspace, to check that its listing works."""
@@ -143,7 +140,9 @@ class TowerClient:
         search = " ".join(f"{name}:{format_timestamp(when)}" for name, when in bounds if when)
         if search:
             params["search"] = search
-        fetch = self._paged(endpoints.RUNS, _MAX_LISTED, params, workspace_id=workspace_id)
+        fetch = self._make_page_fetcher(
+            endpoints.RUNS, _MAX_LISTED, params, workspace_id=workspace_id
+        )
         return paginate_descending(fetch, run_key, stats, f"GET {endpoints.RUNS.path}")
 
     def count_runs(self, workspace_id: int | None) -> int | None:
@@ -183,38 +182,44 @@ class TowerClient:
         self,
         workspace_id: int | None,
         run_id: str,
-        make: Callable[[], SinkT],
-        tally: TotalCheck | None = None,
+        make_sink: Callable[[], SinkT],
+        total_check: TotalCheck | None = None,
         pool: Executor | None = None,
     ) -> SinkT:
         """Append the pages of a run's tasks, by ascending `taskId`, to a sink and return the sink.
 
-        `make` creates the sink, again if the list must be read again from its start. `tally` is
-        filled in with the server's counts and repeated tasks. For a finished run, idle threads of
-        `pool` fetch pages in advance, until the counts of the server are found to be inexact.
+        `make_sink` creates the sink, again if the list must be read again from its start.
+        `total_check` is filled in with the server's counts and repeated tasks. For a finished run,
+        idle threads of `pool` fetch pages in advance, until the counts of the server are found to
+        be inexact.
         """
-        tally, fetch = tally or TotalCheck(), self._task_pages(workspace_id, run_id)
+        total_check = total_check or TotalCheck()
+        fetch = self._make_task_page_fetcher(workspace_id, run_id)
         # API fact 3: without an exact count, an item hidden by out-of-order responses would go
         # unnoticed.
         if pool and self.compatibility.task_count_reliable:
-            sink = fetch_stable_list(fetch, task_key, make, pool, tally)
-            if not tally.is_exact:
+            sink = fetch_stable_list(fetch, task_key, make_sink, pool, total_check)
+            if not total_check.is_exact:
                 self.compatibility.task_count_reliable = False
             if sink is not None:
                 return sink
-            fetch = self._task_pages(workspace_id, run_id)
-        return paginate_append_only(fetch, task_key, make, tally)
+            fetch = self._make_task_page_fetcher(workspace_id, run_id)
+        return paginate_append_only(fetch, task_key, make_sink, total_check)
 
     def list_tasks_around(
-        self, workspace_id: int | None, run_id: str, known: Sequence[KnownRange], tally: TotalCheck
+        self,
+        workspace_id: int | None,
+        run_id: str,
+        known: Sequence[KnownRange],
+        total_check: TotalCheck,
     ) -> list[tuple[int, Item]] | None:
         """Return the tasks outside of known ranges with their offsets; None if a range moved."""
-        fetch = self._task_pages(workspace_id, run_id)
-        return paginate_around_known(fetch, task_key, known, tally)
+        fetch = self._make_task_page_fetcher(workspace_id, run_id)
+        return paginate_around_known(fetch, task_key, known, total_check)
 
-    def _task_pages(self, workspace_id: int | None, run_id: str) -> FetchPage:
+    def _make_task_page_fetcher(self, workspace_id: int | None, run_id: str) -> FetchPage:
         names = {"workspace_id": workspace_id, "run_id": run_id}
-        return self._paged(endpoints.RUN_TASKS, _MAX_TASKS, {}, **names)
+        return self._make_page_fetcher(endpoints.RUN_TASKS, _MAX_TASKS, {}, **names)
 
     def list_metrics(self, workspace_id: int | None, run_id: str) -> list[Item]:
         """Return the resource metrics of a run, one element per process."""
@@ -228,7 +233,7 @@ class TowerClient:
         """
         params: Params = {**endpoint.filters}
         names = asdict(scope)
-        key, stats = record_key(endpoint.key), PaginationStats()
+        key, stats = make_key_reader(endpoint.key), PaginationStats()
         if not endpoint.paged:
             form = RequestForm(endpoint.attributes)
             response, _ = self._negotiate(endpoint, form, params, **names)
@@ -237,7 +242,7 @@ class TowerClient:
                 return EntityList(records, complete=True)
             page = Page(records, extract_count(response.get(endpoint.total_key)))
             return EntityList.of(stats.take(page, key), endpoint.key, stats)
-        fetch = self._paged(endpoint, _MAX_LISTED, params, **names)
+        fetch = self._make_page_fetcher(endpoint, _MAX_LISTED, params, **names)
         pages = paginate_descending(fetch, key, stats, f"GET {endpoint.path}")
         return EntityList.of(chain.from_iterable(pages), endpoint.key, stats)
 
@@ -255,8 +260,8 @@ class TowerClient:
     def probe(self, endpoint: Endpoint, scope: PathScope, **names: object) -> Item | None:
         """Return one item, to check access; None if the list is empty."""
         params: Params = {"max": 1} if endpoint.paged else {}
-        found = self._get_list(endpoint, params, **(asdict(scope) | names))
-        return found[0] if found else None
+        items = self._get_list(endpoint, params, **(asdict(scope) | names))
+        return items[0] if items else None
 
     def get_launch(self, workspace_id: int | None, launch_id: str) -> Item:
         """Return the launch of a run, with its compute environment."""
@@ -299,10 +304,10 @@ class TowerClient:
             raise ServerError(msg)
         segments = {name: quote(str(value), safe="") for name, value in names.items()}
         workspace_id = names.get("workspace_id")
-        scope: Params = {}
+        workspace_param: Params = {}
         if endpoint.scoped and isinstance(workspace_id, int):
-            scope["workspaceId"] = workspace_id
-        return self.http.get(endpoint.path.format(**segments), scope | (params or {}))
+            workspace_param["workspaceId"] = workspace_id
+        return self.http.get(endpoint.path.format(**segments), workspace_param | (params or {}))
 
     def _negotiate(
         self, endpoint: Endpoint, full_form: RequestForm, params: Params, **names: object
@@ -336,7 +341,9 @@ class TowerClient:
             form.size,
         )
 
-    def _paged(self, endpoint: Endpoint, most: int, params: Params, **names: object) -> FetchPage:
+    def _make_page_fetcher(
+        self, endpoint: Endpoint, most: int, params: Params, **names: object
+    ) -> FetchPage:
         """Return a function that fetches the page at an offset, up to `most` items in all."""
         name = f"GET {endpoint.path}"
         return limit_items(

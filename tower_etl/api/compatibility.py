@@ -58,13 +58,13 @@ class Compatibility:
     """Thread-safe record of the features that one server does not support, and their negotiation.
 
     Attributes:
-        searches: Whether the listing supports `search=after:...`, None if not known yet.
+        can_search: Whether the listing supports `search=after:...`, None if not known yet.
         task_count_reliable: Whether the count of a task list is exact on every page.
         messages: Messages about features that were found unsupported since the state was loaded.
     """
 
     def __init__(self) -> None:
-        self.searches: bool | None = None
+        self.can_search: bool | None = None
         self.task_count_reliable = True
         self.messages: list[str] = []
         self._version: str | None = None
@@ -80,7 +80,7 @@ class Compatibility:
             return
         self._unknown = {path: tuple(names) for path, names in stored["attributes"].items()}
         self._sizes = dict(stored["page_sizes"])
-        self.searches, self.task_count_reliable = stored["searches"], stored["counts_tasks"]
+        self.can_search, self.task_count_reliable = stored["searches"], stored["counts_tasks"]
 
     def dump(self) -> dict[str, Any]:
         """Return the record as JSON values."""
@@ -88,7 +88,7 @@ class Compatibility:
             "version": self._version,
             "attributes": {path: list(names) for path, names in sorted(self._unknown.items())},
             "page_sizes": dict(sorted(self._sizes.items())),
-            "searches": self.searches,
+            "searches": self.can_search,
             "counts_tasks": self.task_count_reliable,
         }
 
@@ -98,14 +98,14 @@ class Compatibility:
         Once a listing has ignored them, one that happens to stay within them proves nothing.
         """
         with self._lock:
-            if works and self.searches is False:
+            if works and self.can_search is False:
                 return
-            if not works and self.searches is not False:
+            if not works and self.can_search is not False:
                 self.messages.append(
                     "GET /workflow: the server does not filter runs by `search=after:...`. "
                     "Syncs list the newest runs instead, back to the start of their window."
                 )
-            self.searches = works
+            self.can_search = works
 
     def negotiate(self, endpoint: Endpoint, full_form: RequestForm, send: Send) -> Accepted:
         """Return the response to a request, and the fullest form that the server accepts.

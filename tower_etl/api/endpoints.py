@@ -87,7 +87,7 @@ LAUNCH_DATASETS = Endpoint("/launch/{launch_id}/datasets", "versions", scoped=Tr
 AUDIT_LOGS = Endpoint("/admin/audit-logs-v2", "auditLogs", key={"id": int})
 
 
-def _paged(
+def _paged_endpoint(
     path: str, items: str, key: FieldTypes, attributes: tuple[str, ...] = (), **filters: str
 ) -> Endpoint:
     """Return the endpoint of a list with pages."""
@@ -103,34 +103,40 @@ def _paged(
     )
 
 
-def _unpaged(path: str, items: str, *attributes: str) -> Endpoint:
+def _unpaged_endpoint(path: str, items: str, *attributes: str) -> Endpoint:
     """Return the endpoint of a workspace's list that has no pages (API fact 1)."""
     return Endpoint(path, items, key={"id": str}, scoped=True, attributes=attributes)
 
 
-LABELS = _paged("/labels", "labels", {"id": int})
-PIPELINES = _paged(
+LABELS = _paged_endpoint("/labels", "labels", {"id": int})
+PIPELINES = _paged_endpoint(
     "/pipelines", "pipelines", {"pipelineId": int}, attributes=("labels", "computeEnv", "optimized")
 )
-PIPELINE_VERSIONS = _paged(
+PIPELINE_VERSIONS = _paged_endpoint(
     "/pipelines/{parent_id}/versions", "versions", {"pipelineId": int, "version.id": str}
 )
-COMPUTE_ENVS = _unpaged("/compute-envs", "computeEnvs", "labels", "resources")
+COMPUTE_ENVS = _unpaged_endpoint("/compute-envs", "computeEnvs", "labels", "resources")
 COMPUTE_ENV = Endpoint("/compute-envs/{parent_id}", "computeEnv", single=True, scoped=True)
-ACTIONS = _unpaged("/actions", "actions", "labels")
-CREDENTIALS = _unpaged("/credentials", "credentials")
+ACTIONS = _unpaged_endpoint("/actions", "actions", "labels")
+CREDENTIALS = _unpaged_endpoint("/credentials", "credentials")
 PIPELINE_SECRETS = Endpoint(
     "/pipeline-secrets", "pipelineSecrets", "totalSize", key={"id": int}, scoped=True
 )
-DATASETS = _paged("/datasets", "datasets", {"id": str}, attributes=("labels",), visibility="all")
-DATASET_VERSIONS = _paged("/datasets/versions", "versions", {"datasetId": str, "version": int})
-STUDIOS = _paged("/studios", "studios", {"sessionId": str}, attributes=("labels",))
-DATA_LINKS = _paged("/data-links", "dataLinks", {"id": str}, visibility="all")
+DATASETS = _paged_endpoint(
+    "/datasets", "datasets", {"id": str}, attributes=("labels",), visibility="all"
+)
+DATASET_VERSIONS = _paged_endpoint(
+    "/datasets/versions", "versions", {"datasetId": str, "version": int}
+)
+STUDIOS = _paged_endpoint("/studios", "studios", {"sessionId": str}, attributes=("labels",))
+DATA_LINKS = _paged_endpoint("/data-links", "dataLinks", {"id": str}, visibility="all")
 QUOTAS = Endpoint("/orgs/{org_id}/quotas", "quotas", single=True)
-MEMBERS = _paged("/orgs/{org_id}/members", "members", {"memberId": int})
-COLLABORATORS = _paged("/orgs/{org_id}/collaborators", "members", {"memberId": int})
-TEAMS = _paged("/orgs/{org_id}/teams", "teams", {"teamId": int})
-TEAM_MEMBERS = _paged("/orgs/{org_id}/teams/{parent_id}/members", "members", {"memberId": int})
-PARTICIPANTS = _paged(
+MEMBERS = _paged_endpoint("/orgs/{org_id}/members", "members", {"memberId": int})
+COLLABORATORS = _paged_endpoint("/orgs/{org_id}/collaborators", "members", {"memberId": int})
+TEAMS = _paged_endpoint("/orgs/{org_id}/teams", "teams", {"teamId": int})
+TEAM_MEMBERS = _paged_endpoint(
+    "/orgs/{org_id}/teams/{parent_id}/members", "members", {"memberId": int}
+)
+PARTICIPANTS = _paged_endpoint(
     "/orgs/{org_id}/workspaces/{workspace_id}/participants", "participants", {"participantId": int}
 )

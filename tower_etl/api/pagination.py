@@ -21,14 +21,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tower_etl.api.endpoints import MAX_PAGE
-from tower_etl.api.records import MissingKey, record_key, split_keyed, with_typed_key
+from tower_etl.api.records import MissingKey, make_key_reader, split_keyed, with_typed_key
 from tower_etl.errors import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator
 
     from tower_etl.api.endpoints import FieldTypes
-    from tower_etl.api.records import Item, Key
+    from tower_etl.api.records import Item, KeyReader
 
 ANY_LIST = "The list"
 
@@ -45,20 +45,20 @@ class Page:
         items: Items in the server's order.
         total: Number of all items according to the server, None if it does not report one.
         has_more: Whether more pages follow according to the server, None if it does not report it.
-        count: Lower bound of the number of all items, greater than the end of this page if more
-            follow (API fact 3); None if the server does not report one.
+        minimum_total: Lower bound of the number of all items, greater than the end of this page if
+            more follow (API fact 3); None if the server does not report one.
         size: Number of items requested, None for the server's default.
     """
 
     items: list[Item]
     total: int | None = None
     has_more: bool | None = None
-    count: int | None = None
+    minimum_total: int | None = None
     size: int | None = MAX_PAGE
 
     def says_more(self, end: int) -> bool:
         """Return whether the server reports items beyond the first `end` ones."""
-        return self.has_more is True or max(self.total or 0, self.count or 0) > end
+        return self.has_more is True or max(self.total or 0, self.minimum_total or 0) > end
 
     def is_last(self, end: int, least: int = 0) -> bool:
         """Return whether this is the last page, if it ends before the offset `end`.
@@ -72,7 +72,9 @@ class Page:
         if self.says_more(end) or end < least:
             return False
         if self.size is None:
-            return self.has_more is False or self.total is not None or self.count is not None
+            return (
+                self.has_more is False or self.total is not None or self.minimum_total is not None
+            )
         return len(self.items) != self.size or (self.has_more is False and self.total == end)
 
 
@@ -127,7 +129,7 @@ class PaginationStats:
             self.reported_totals
         )
 
-    def take(self, page: Page, key: Key) -> list[Item]:
+    def take(self, page: Page, key: KeyReader) -> list[Item]:
         """Add a page, and return its items that are new."""
         if page.total is not None:
             self.reported_totals.append(page.total)
@@ -174,7 +176,7 @@ class EntityList:
     @classmethod
     def of(cls, found: Iterable[Item], key: FieldTypes, stats: PaginationStats) -> EntityList:
         """Return the items that a pagination yields, with its statistics at the end."""
-        items, left_out = split_keyed(found, record_key(key))
+        items, left_out = split_keyed(found, make_key_reader(key))
         return cls(
             [with_typed_key(item, key) for item in items],
             complete=stats.count_matches and not stats.was_modified and not left_out,
@@ -185,7 +187,7 @@ class EntityList:
 
 
 def paginate_descending(
-    fetch: FetchPage, key: Key, stats: PaginationStats, name: str = ANY_LIST
+    fetch: FetchPage, key: KeyReader, stats: PaginationStats, name: str = ANY_LIST
 ) -> Iterator[list[Item]]:
     """Yield the pages of a list to and from which items are added and deleted, each item once.
 

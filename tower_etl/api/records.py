@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tower_etl.errors import ServerError
 
 Item = Mapping[str, Any]
-Key = Callable[[Item], Hashable]  # returns the key of an item
+KeyReader = Callable[[Item], Hashable]  # returns the key of an item
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,14 @@ def extract_records(endpoint: Endpoint, response: Item) -> list[Item]:
     """
     if endpoint.single:
         return [extract_object(endpoint, response)]
-    found = response.get(endpoint.records_key)
+    records = response.get(endpoint.records_key)
     # API fact 7: a list may be null, as `metrics` of runs without metrics.
-    if found is None:
+    if records is None:
         raise malformed_response(endpoint, "list of objects", AbsentListError)
-    if isinstance(found, list) and (not found or any(isinstance(item, dict) for item in found)):
-        return found
+    if isinstance(records, list) and (
+        not records or any(isinstance(item, dict) for item in records)
+    ):
+        return records
     raise malformed_response(endpoint, "list of objects")
 
 
@@ -57,9 +59,9 @@ def extract_objects(endpoint: Endpoint, response: Item) -> tuple[list[Item], int
 
 def extract_object(endpoint: Endpoint, response: Item) -> Item:
     """Return the single object in the response of an endpoint, or raise an error without one."""
-    found = response.get(endpoint.records_key)
-    if isinstance(found, dict):
-        return found
+    record = response.get(endpoint.records_key)
+    if isinstance(record, dict):
+        return record
     raise malformed_response(endpoint, "object")
 
 
@@ -75,7 +77,7 @@ def parse_text_id(value: object) -> str | None:
     return str(value) if type(value) is int else None
 
 
-def record_key(fields: FieldTypes) -> Key:
+def make_key_reader(fields: FieldTypes) -> KeyReader:
     """Return a function that gets an item's key: the values of fields, in their columns' types.
 
     The key of an item with an invalid value in one of the fields is a `MissingKey`.
@@ -103,8 +105,8 @@ def with_typed_key(item: Item, fields: FieldTypes) -> Item:
 
 def run_key(element: Item) -> str | MissingKey:
     """Return the id of a run from an element of a listing or a detail; an id must be text."""
-    found = _at(element, ("workflow", "id"))
-    return found if isinstance(found, str) and found.strip() else _missing_key(element)
+    run_id = _at(element, ("workflow", "id"))
+    return run_id if isinstance(run_id, str) and run_id.strip() else _missing_key(element)
 
 
 def task_key(element: Item) -> Hashable:
@@ -170,14 +172,14 @@ class Findings:
     """Thread-safe counter of findings."""
 
     def __init__(self) -> None:
-        self._found: dict[Finding, tuple[int, str]] = {}
+        self._occurrences: dict[Finding, tuple[int, str]] = {}
         self._lock = threading.Lock()
 
     def add(self, finding: Finding, example: str = "", count: int = 1) -> None:
         """Count occurrences of a finding, and keep its first example."""
         with self._lock:
-            before, first = self._found.get(finding, (0, example))
-            self._found[finding] = before + count, first
+            before, first = self._occurrences.get(finding, (0, example))
+            self._occurrences[finding] = before + count, first
 
     def list_messages(self) -> list[str]:
         """Return one message for each finding, in the order of their first occurrence."""
@@ -185,5 +187,5 @@ class Findings:
             return [
                 f"{finding.location}: {finding.problem.format(count)}"
                 f"{f', for example {example}' if example else ''}. {finding.advice}"
-                for finding, (count, example) in self._found.items()
+                for finding, (count, example) in self._occurrences.items()
             ]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     from tower_etl.api.pagination import FetchPage, Page
-    from tower_etl.api.records import Item, Key
+    from tower_etl.api.records import Item, KeyReader
 
 _LIST = f"GET {RUN_TASKS.path}"
 _MAX_PASSES = 5
@@ -47,7 +47,7 @@ class TotalCheck:
         expected: Number of items in the list by other responses, which may be wrong. The list is
             read up to it if the server reports no count.
         end: Offset just past the last item that was read.
-        total: Last count that the server reported, None without one.
+        reported_total: Last count that the server reported, None without one.
         is_bound: Whether that count came with a full page, so that it may be a lower bound.
         is_exact: Whether the server's counts agree with pages that were fetched out of order.
         repeated: Keys of items that the server lists twice.
@@ -58,7 +58,7 @@ class TotalCheck:
     least: int = 0
     expected: int = 0
     end: int = 0
-    total: int | None = None
+    reported_total: int | None = None
     is_bound: bool = False
     is_exact: bool = True
     repeated: set[Hashable] = field(default_factory=set)
@@ -67,64 +67,70 @@ class TotalCheck:
     @property
     def is_counted(self) -> bool:
         """Whether the number of items agrees with the server's count, if any."""
-        return self.total is None or self.total in {self.end, self.end + self.is_bound}
+        return self.reported_total is None or self.reported_total in {
+            self.end,
+            self.end + self.is_bound,
+        }
 
     def record(self, page: Page, end: int) -> None:
         """Record the count of the next page, and the offset just past it."""
         self.end = end
-        if page.count is not None:
-            self.total = page.count
+        if page.minimum_total is not None:
+            self.reported_total = page.minimum_total
             self.is_bound = page.size is None or len(page.items) >= page.size
 
     def is_last(self, page: Page) -> bool:
         """Return whether the page that was recorded last is the end of the list."""
-        least = self.least if page.count is not None else max(self.least, self.expected)
+        least = self.least if page.minimum_total is not None else max(self.least, self.expected)
         return page.is_last(self.end, least)
 
 
 def paginate_append_only(
-    fetch: FetchPage, key: Key, make: Callable[[], SinkT], tally: TotalCheck
+    fetch: FetchPage, key: KeyReader, make_sink: Callable[[], SinkT], total_check: TotalCheck
 ) -> SinkT:
     """Return all pages of a list to which items are only appended.
 
-    `make` creates the sink of one pass; that of the successful pass is returned.
+    `make_sink` creates the sink of one pass; that of the successful pass is returned.
 
     Raises:
         ServerError: Items were inserted within the list during each of several passes.
     """
     for _ in range(_MAX_PASSES):
-        sink = make()
-        if _paginate_once(fetch, key, sink, tally):
+        sink = make_sink()
+        if _paginate_once(fetch, key, sink, total_check):
             return sink
     raise unstable_list_error(_LIST, _MAX_PASSES)
 
 
-def _paginate_once(fetch: FetchPage, key: Key, sink: PageSink, tally: TotalCheck) -> bool:
+def _paginate_once(
+    fetch: FetchPage, key: KeyReader, sink: PageSink, total_check: TotalCheck
+) -> bool:
     """Read the list once; return False if an item may have been inserted in a page already read."""
     order: list[Hashable] = []
     seen: set[Hashable] = set()
     page_length: int | None = None
-    tally.end, tally.total, tally.repeated = 0, None, set()
+    total_check.end, total_check.reported_total, total_check.repeated = 0, None, set()
     while True:
-        page = fetch(tally.end)
+        page = fetch(total_check.end)
         keys = [key(item) for item in page.items]
-        if keys and keys == order and not (page.says_more(tally.end) or tally.least > tally.end):
+        has_more = page.says_more(total_check.end) or total_check.least > total_check.end
+        if keys and keys == order and not has_more:
             return True  # `offset` is ignored: the first page was the whole list
         again = seen.intersection(keys)
-        if not again <= tally.contradicted:
-            tally.contradicted |= again
+        if not again <= total_check.contradicted:
+            total_check.contradicted |= again
             return False
         if keys and seen.issuperset(keys):
             return True  # the pages repeat those of the previous pass, without new items
-        tally.repeated |= again | {one for one, times in Counter(keys).items() if times > 1}
+        total_check.repeated |= again | {one for one, times in Counter(keys).items() if times > 1}
         page = _with_size(page, page_length)
         order += keys
         seen.update(keys)
-        tally.record(page, tally.end + len(keys))
+        total_check.record(page, total_check.end + len(keys))
         if page.items:
             sink.append(page.items)
             page_length = page_length or len(page.items)
-        if tally.is_last(page):
+        if total_check.is_last(page):
             return True
 
 
@@ -138,19 +144,23 @@ def _with_size(page: Page, length: int | None) -> Page:
 
 
 def fetch_stable_list(
-    fetch: FetchPage, key: Key, make: Callable[[], SinkT], pool: Executor, tally: TotalCheck
+    fetch: FetchPage,
+    key: KeyReader,
+    make_sink: Callable[[], SinkT],
+    pool: Executor,
+    total_check: TotalCheck,
 ) -> SinkT | None:
     """Read a list that no longer changes; idle threads of `pool` fetch pages in advance.
 
     Returns:
         The sink with all pages, None if the list changed or disagrees with the server's counts.
     """
-    sink, pages = make(), PagePrefetcher(fetch, pool)
+    sink, pages = make_sink(), PagePrefetcher(fetch, pool)
     try:
-        is_complete = _paginate_once(pages.fetch, key, sink, tally)
+        is_complete = _paginate_once(pages.fetch, key, sink, total_check)
     finally:
         pages.close()
-    tally.is_exact = pages.is_consistent
+    total_check.is_exact = pages.is_consistent
     return sink if is_complete and pages.is_consistent else None
 
 
@@ -167,7 +177,7 @@ class PagePrefetcher:
         self._prefetched: dict[int, Future[Page]] = {}
         self._items = 0
         self._page_length = 0
-        self._counts: set[int | None] = set()
+        self._minimum_totals: set[int | None] = set()
         self._used_prefetched = False
 
     def fetch(self, offset: int) -> Page:
@@ -178,16 +188,16 @@ class PagePrefetcher:
         self._used_prefetched |= is_prefetched
         page = future.result() if future and is_prefetched else self._fetch(offset)
         self._items += len(page.items)
-        self._counts.add(page.count)
+        self._minimum_totals.add(page.minimum_total)
         self._page_length = self._page_length or len(page.items)
-        if page.count and page.items and len(page.items) == self._page_length:
-            self._prefetch(offset + self._page_length, page.count)
+        if page.minimum_total and page.items and len(page.items) == self._page_length:
+            self._prefetch(offset + self._page_length, page.minimum_total)
         return page
 
     @property
     def is_consistent(self) -> bool:
         """Whether the order of the responses cannot have hidden an item."""
-        return not self._used_prefetched or self._counts == {self._items}
+        return not self._used_prefetched or self._minimum_totals == {self._items}
 
     def close(self) -> None:
         """Cancel the pages that no thread has started to fetch."""
@@ -223,7 +233,7 @@ class KnownRange(Protocol):
 
 
 def paginate_around_known(
-    fetch: FetchPage, key: Key, known: Sequence[KnownRange], tally: TotalCheck
+    fetch: FetchPage, key: KeyReader, known: Sequence[KnownRange], total_check: TotalCheck
 ) -> list[tuple[int, Item]] | None:
     """Return the items outside of known ranges in order, each with its offset.
 
@@ -242,23 +252,23 @@ def paginate_around_known(
         start = offset - 1 if offset > previous and offset - 1 not in found else offset
         page = _with_size(fetch(start), page_length)
         page_length = page_length or len(page.items)
-        tally.record(page, start + len(page.items))
+        total_check.record(page, start + len(page.items))
         if not page.items and (start < offset or remaining):
             return None  # the list has become shorter
         if not (
             _ranges_match(page, start, key, known)
-            and _record_offsets(page, start, key, offsets, tally)
+            and _record_offsets(page, start, key, offsets, total_check)
         ):
             return None
         found.update(enumerate(page.items, start))
-        offset = max(offset, tally.end)
-        if not remaining and tally.is_last(page):
+        offset = max(offset, total_check.end)
+        if not remaining and total_check.is_last(page):
             inside = {offset for one in known for offset in range(one.start, one.end)}
             return [(offset, found[offset]) for offset in sorted(found.keys() - inside)]
 
 
 def _record_offsets(
-    page: Page, start: int, key: Key, offsets: dict[Hashable, int], tally: TotalCheck
+    page: Page, start: int, key: KeyReader, offsets: dict[Hashable, int], total_check: TotalCheck
 ) -> bool:
     """Record the offsets of a page's items; return False if an item was elsewhere on another page.
 
@@ -269,13 +279,13 @@ def _record_offsets(
         if offsets.get(key(item), offset) != offset:
             return False
         if key(item) in new:
-            tally.repeated.add(key(item))
+            total_check.repeated.add(key(item))
         new[key(item)] = offset
     offsets.update(new)
     return True
 
 
-def _ranges_match(page: Page, start: int, key: Key, known: Sequence[KnownRange]) -> bool:
+def _ranges_match(page: Page, start: int, key: KeyReader, known: Sequence[KnownRange]) -> bool:
     """Return whether the first and last items of known ranges on a page are unchanged."""
     edges = {
         offset: edge

@@ -89,7 +89,7 @@ def is_listed(
         run_id: Id of the run.
         submit: Submission of the run (UTC), at which pagination may stop.
     """
-    if client.compatibility.searches is not False:
+    if client.compatibility.can_search is not False:
         return client.search_run(workspace.id, run_id)
     window = ListingWindow(submit, None, is_full=False)  # the server does not support searches
     return any(run.run_id == run_id for run in _read_pages(client, workspace, window).runs)
@@ -101,7 +101,7 @@ def _list(client: TowerClient, workspace: Workspace, window: ListingWindow) -> R
     A server that treats the bounds as search words finds nothing (API fact 4). The absence of runs
     that were listed before is evidence of that.
     """
-    if client.compatibility.searches is False or (window.after, window.before) == (None, None):
+    if client.compatibility.can_search is False or (window.after, window.before) == (None, None):
         return _read_pages(client, workspace, window)
     try:
         listing = _read_pages(client, workspace, window, searched=True)
@@ -110,7 +110,7 @@ def _list(client: TowerClient, workspace: Workspace, window: ListingWindow) -> R
         client.compatibility.learn_search(works=False)
         return plain
     found = {run.run_id for run in listing.runs}
-    if not (window.known & found if window.known else found or client.compatibility.searches):
+    if not (window.known & found if window.known else found or client.compatibility.can_search):
         return _list_again(client, workspace, window) or listing
     return listing
 

@@ -196,7 +196,7 @@ class _RunReader:
             self._report(problem, count=rows.nulls)
         if not tally.is_counted:
             problem = "{} run(s) with another number of tasks than the total of their task list"
-            self._report(problem, f": {tally.end} tasks, total {tally.total}")
+            self._report(problem, f": {tally.end} tasks, total {tally.reported_total}")
         repeated = [key for key in tally.repeated if not isinstance(key, MissingKey)]
         if repeated:
             problem = "{} run(s) that list a task twice"

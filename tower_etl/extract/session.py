@@ -229,7 +229,7 @@ class SyncSession:
         for key, state in runs.list_states().items():
             if key in self.sync_result.workspaces:
                 self.sync_result.workspaces[key].pending = state.failed
-        self.sync_result.warnings += self._executor.client.list_reports()
+        self.sync_result.warnings += self._executor.client.list_messages()
         sync_run = self._sync_run.to_table(
             self.sync_result, self._discovery, self._executor.client.http, self._buffer.row_counts()
         )

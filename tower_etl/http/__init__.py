@@ -1,4 +1,4 @@
-"""HTTP client with retries, rate limit and deadlines; independent of the Tower API.
+"""HTTP client for the JSON objects of the platform's API, with retries, rate limit and deadlines.
 
 Each request passes the layers `Retry( RateLimit( HTTP ) )`: every attempt counts towards the rate
 limit.

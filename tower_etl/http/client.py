@@ -15,7 +15,7 @@ import requests
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.config.settings import MAX_WORKERS
 from tower_etl.errors import ApiError, RateLimitError, ServerError
-from tower_etl.http.connection_errors import Connection, explain_failure, explain_proxy_login
+from tower_etl.http.connection_errors import RequestContext, explain_failure, explain_proxy_login
 from tower_etl.http.deadline import DeadlineExceededError
 from tower_etl.http.metrics import RequestMetrics
 from tower_etl.http.rate_limit.limiter import RateLimiter
@@ -129,7 +129,7 @@ class JsonHttpClient:
             response = self.session.get(url, params=dict(params), timeout=self.timeouts)
         # urllib raises ValueError for some malformed URLs of redirects and proxies.
         except (requests.RequestException, DeadlineExceededError, ValueError) as error:
-            failure = explain_failure(self._describe(path), error)
+            failure = explain_failure(self._describe_request(path), error)
             self._log(path, attempt, f"failed ({type(failure).__name__})")
         else:
             seconds = response.elapsed.total_seconds()
@@ -139,8 +139,8 @@ class JsonHttpClient:
         # Raised outside of `except`: the traceback of a chained cause has the token in its frames.
         raise failure
 
-    def _describe(self, path: str) -> Connection:
-        return Connection(path, self.endpoint, self.session.proxies)
+    def _describe_request(self, path: str) -> RequestContext:
+        return RequestContext(path, self.endpoint, self.session.proxies)
 
     def _log(self, path: str, attempt: int, outcome: str) -> None:
         _logger.debug(
@@ -153,7 +153,7 @@ class JsonHttpClient:
 
     def _parse(self, response: requests.Response, path: str) -> dict[str, Any]:
         if response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-            raise explain_proxy_login(self._describe(path))
+            raise explain_proxy_login(self._describe_request(path))
         body = response.content
         # Messages quote the body of an error, and a server may echo request headers in it.
         if not response.ok and self.secret:

@@ -49,7 +49,7 @@ _CAUSES: tuple[tuple[type[Exception], str, str], ...] = (
 
 
 @dataclass(frozen=True)
-class Connection:
+class RequestContext:
     """Path of a request, base URL of the endpoint, and URLs of proxies by scheme."""
 
     path: str
@@ -77,27 +77,27 @@ class Connection:
         return f"{urlsplit(self.endpoint).scheme.upper()}_PROXY"
 
 
-def explain_failure(connection: Connection, error: Exception) -> ApiError:
+def explain_failure(request: RequestContext, error: Exception) -> ApiError:
     """Return the API error for an exception that ended a request."""
     if isinstance(error, ForeignRedirectError):
-        return _explain_redirect(connection, error.target)
+        return _explain_redirect(request, error.target)
     if isinstance(error, exceptions.TooManyRedirects):
         msg = (
-            f"GET {connection.path}: {connection.host} redirects in a loop. Check the endpoint, "
+            f"GET {request.path}: {request.host} redirects in a loop. Check the endpoint, "
             "and any proxy or login page in front of it."
         )
         return EndpointError(msg)
     if isinstance(error, BodyTooLargeError):
         msg = (
-            f"GET {connection.path}: the response is larger than any response of the platform. It "
+            f"GET {request.path}: the response is larger than any response of the platform. It "
             "may come from a proxy or login page: check the endpoint."
         )
         return ResponseTooLargeError(msg)
     if isinstance(error, exceptions.ProxyError):
-        return _explain_proxy(connection, error)
+        return _explain_proxy(request, error)
     cause, remedy = _find_cause(error)
     return ApiConnectionError(
-        f"GET {connection.path}: no answer from {connection.host} ({cause}). {remedy}"
+        f"GET {request.path}: no answer from {request.host} ({cause}). {remedy}"
     )
 
 
@@ -119,15 +119,15 @@ def _find_connection_cause(error: Exception) -> str:
     if "NameResolution" in text or "getaddrinfo" in text:
         return "the name does not resolve"
     if "refused" in text:
-        return "nothing listens there"
+        return "the connection was refused"
     return "the connection was closed"
 
 
-def _explain_redirect(connection: Connection, target: str) -> EndpointError:
+def _explain_redirect(request: RequestContext, target: str) -> EndpointError:
     """Return the error for a redirect to another origin, with the endpoint to use if known."""
-    here, there, parts = _name_origin(connection.endpoint), _name_origin(target), urlsplit(target)
-    is_safe = parts.scheme in {"https", urlsplit(connection.endpoint).scheme}
-    base, found, rest = parts.path.rpartition(connection.path)
+    here, there, parts = _name_origin(request.endpoint), _name_origin(target), urlsplit(target)
+    is_safe = parts.scheme in {"https", urlsplit(request.endpoint).scheme}
+    base, found, rest = parts.path.rpartition(request.path)
     remedy = (
         "the URL of its API; if it is a login page, exempt the API from the login, or run "
         "tower-etl inside that network"
@@ -135,7 +135,7 @@ def _explain_redirect(connection: Connection, target: str) -> EndpointError:
     if is_safe and found and rest in {"", "/"} and re.fullmatch(r"[\w./~-]{0,80}", base):
         remedy = there + base
     return EndpointError(
-        f"GET {connection.path}: {here} redirects to {there}. The token is only sent to the host "
+        f"GET {request.path}: {here} redirects to {there}. The token is only sent to the host "
         f"of the endpoint. If the platform has moved there, set the endpoint to {remedy}."
     )
 
@@ -147,41 +147,39 @@ def _name_origin(url: str) -> str:
     return re.sub(r"[^!-~]", "?", origin)[:_SHOWN_CHARS]
 
 
-def _explain_proxy(connection: Connection, error: exceptions.ProxyError) -> ApiError:
+def _explain_proxy(request: RequestContext, error: exceptions.ProxyError) -> ApiError:
     found = re.search(r"Tunnel connection failed: ([0-9]{3})", repr(error))
     status = int(found[1]) if found else None
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        return explain_proxy_login(connection)
-    name = connection.proxy_name
+        return explain_proxy_login(request)
+    name = request.proxy_name
     if status is None:
         return ApiConnectionError(
-            f"GET {connection.path}: no answer from the proxy {name} for {connection.host}. "
-            f"Check {connection.variable}, or exempt the host with NO_PROXY."
+            f"GET {request.path}: no answer from the proxy {name} for {request.host}. "
+            f"Check {request.variable}, or exempt the host with NO_PROXY."
         )
     kind = EndpointError if status < HTTPStatus.INTERNAL_SERVER_ERROR else ApiConnectionError
     return kind(
-        f"GET {connection.path}: the proxy {name} did not allow the request to {connection.host} "
+        f"GET {request.path}: the proxy {name} did not allow the request to {request.host} "
         f"(status {status}). Ask its administrator to allow that host, or exempt the host with "
         "NO_PROXY.",
         status_code=status,
     )
 
 
-def explain_proxy_login(connection: Connection) -> EndpointError:
+def explain_proxy_login(request: RequestContext) -> EndpointError:
     """Return the error for a proxy that requires authentication (status 407)."""
-    name, status = connection.proxy_name, int(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED)
-    exempt = f"or exempt {connection.host} with NO_PROXY"
-    if connection.proxy is None:
-        problem = f"a proxy before {connection.host} requires credentials, and none is configured"
-        remedy = (
-            f"Set {connection.variable} to its URL, for example {_EXAMPLE}proxy.example.org:3128."
-        )
-    elif urlsplit(connection.proxy).username:
-        problem = f"the proxy {name} refuses the credentials in {connection.variable}"
+    name, status = request.proxy_name, int(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED)
+    exempt = f"or exempt {request.host} with NO_PROXY"
+    if request.proxy is None:
+        problem = f"a proxy before {request.host} requires credentials, and none is configured"
+        remedy = f"Set {request.variable} to its URL, for example {_EXAMPLE}proxy.example.org:3128."
+    elif urlsplit(request.proxy).username:
+        problem = f"the proxy {name} refuses the credentials in {request.variable}"
         remedy = f"Correct them, with characters such as @ and : percent-encoded, {exempt}."
     else:
         problem = f"the proxy {name} requires credentials"
-        remedy = f"Add them to {connection.variable}, for example {_EXAMPLE}{name}, {exempt}."
+        remedy = f"Add them to {request.variable}, for example {_EXAMPLE}{name}, {exempt}."
     return EndpointError(
-        f"GET {connection.path}: {problem} (status {status}). {remedy}", status_code=status
+        f"GET {request.path}: {problem} (status {status}). {remedy}", status_code=status
     )

@@ -44,7 +44,7 @@ class RequestMetrics:
 
     @property
     def response_seconds(self) -> float:
-        """Mean time from sending a request to the headers of its response, 0 before the first."""
+        """Mean time from sending a request to the end of its response, 0 before the first."""
         with self._lock:
             return self._response_seconds / max(self._responses, 1)
 
@@ -59,7 +59,7 @@ class RequestMetrics:
             self._stats = replace(self._stats, calls=self._stats.calls + 1)
 
     def record_response_time(self, seconds: float) -> None:
-        """Count a response, and the time from sending the request to its headers."""
+        """Count a response, and the time from sending the request to the end of its response."""
         with self._lock:
             self._responses += 1
             self._response_seconds += seconds

@@ -41,12 +41,12 @@ class Permit:
     """Permission to send one call, with the time at which it was granted, in seconds.
 
     Attributes:
-        recorded: Time by the clock of the rate limit store.
-        monotonic: The same time by the monotonic clock of this process.
+        store_time: Time by the clock of the rate limit store.
+        monotonic_time: The same time by the monotonic clock of this process.
     """
 
-    recorded: float
-    monotonic: float
+    store_time: float
+    monotonic_time: float
 
 
 @dataclass(frozen=True)
@@ -119,12 +119,12 @@ class RateLimiter:
         if self._limit is None:
             return
         now = self._clock.monotonic()
-        delay_seconds = now - permit.monotonic
+        delay_seconds = now - permit.monotonic_time
         if self._store.shared_network_path:
             with self._responses_lock:
                 self._responses.append(delay_seconds)
                 delay_seconds = network_delay(delay_seconds, self._responses)
-        self._unstored.append(_Response(permit.recorded, delay_seconds, now))
+        self._unstored.append(_Response(permit.store_time, delay_seconds, now))
 
     def pause(self, seconds: float) -> None:
         """Pause all calls for a number of seconds and slow down those after that, after a 429."""
