@@ -9,7 +9,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from tower_etl.config.resolver import SettingSources, resolve_http, resolve_token
+from tower_etl.config.credentials import resolve_token
+from tower_etl.config.resolver import SettingSources, resolve_http
 from tower_etl.config.settings import Settings
 from tower_etl.http import open_http_client
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.config.settings import HttpSettings, Settings, SyncOptions, Token
+from tower_etl.destinations.duckdb import DuckDBDestination
 from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
 from tower_etl.pipeline import SyncRunner
 from tower_etl.simulator import DEMO_TOKEN, NO_LIMIT, Simulator, build_world, serve
@@ -42,7 +43,7 @@ def main() -> None:
             options = SyncOptions(tables=select_command_tables(()), reconcile=reconcile)
             http = HttpSettings(calls_per_second=None)
             settings = Settings(endpoint, Token(DEMO_TOKEN), options=options, http=http)
-            SyncRunner(settings, target, SYSTEM_CLOCK).run()
+            SyncRunner(settings, DuckDBDestination(target), SYSTEM_CLOCK).run()
 
         print(f"first sync: {_time(sync):.1f} s")
         print(f"no changes, with a reconciliation: {_time(lambda: sync(reconcile=True)):.1f} s")

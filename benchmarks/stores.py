@@ -95,8 +95,8 @@ class FileStore:
 def copy_to_staging(file: Path, store: FileStore) -> None:
     """Copy a file to the place of the staging copy of a lake that does not exist yet."""
     mirror = open_mirror(DestinationConfig(store.kind, str(store.path), file.parent))
-    mirror.target.work_dir.mkdir()
-    shutil.copyfile(file, mirror.target.staging)
+    mirror.paths.work_dir.mkdir()
+    shutil.copyfile(file, mirror.paths.staging)
     mirror.record_snapshots(None)
 
 

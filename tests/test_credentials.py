@@ -13,8 +13,8 @@ from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
 from tower_etl.config import credentials
-from tower_etl.config.credentials import token_from_sources
-from tower_etl.config.resolver import SettingSources, parse_token, resolve_token
+from tower_etl.config.credentials import parse_token, resolve_token, token_from_sources
+from tower_etl.config.resolver import SettingSources
 from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:

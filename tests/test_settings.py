@@ -11,15 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tower_etl.config.catalog import SETTINGS, list_misspelt, render_table, update_page
+from tower_etl.config.credentials import parse_token, resolve_token
 from tower_etl.config.resolver import (
     SettingSources,
-    parse_token,
     parse_user_timestamp,
     resolve_endpoint,
     resolve_http,
     resolve_package_limits,
     resolve_tables,
-    resolve_token,
     resolve_workspaces,
     state_dir,
 )

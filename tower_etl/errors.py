@@ -25,26 +25,9 @@ They may quote a server, so they are redacted like all other text from it.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from tower_etl.redaction import redact_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-
-def suggest(wanted: str, known: Iterable[str]) -> str:
-    """Return ` Did you mean ...?` with the names that resemble a mistyped one, else nothing."""
-    names = {name.lower(): name for name in known}
-    close = get_close_matches(wanted.strip().lower(), names, n=2)
-    return f" Did you mean {' or '.join(names[name] for name in close)}?" if close else ""
-
-
-def enumerate_names(names: Sequence[str], most: int) -> str:
-    """Return the first names for a message, and the number of the others: `a, b and 3 more`."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{', '.join(names[:most])}{more}" or "none"
 
 
 class TowerEtlError(Exception):

@@ -137,13 +137,13 @@ def explain_os_error(
         return None
     path = _find_path(error) or default_path or "a file"
     if number in _REFUSALS:
-        return refuse_path(number, path)
+        return refused_path_error(number, path)
     if number in _SHORTAGES:
         return StorageError(f"{os.strerror(number)}: {path}. {_SHORTAGES[number]}.")
     return None
 
 
-def refuse_path(number: int, path: object) -> FileAccessError:
+def refused_path_error(number: int, path: object) -> FileAccessError:
     """Return the error for a path that the operating system refuses, or is going to refuse.
 
     Args:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.clock import SYSTEM_CLOCK
-from tower_etl.destinations.base import open_configured
 from tower_etl.destinations.dlt_pipeline import (
     declare_schema,
     delete_completed_packages,
@@ -18,9 +17,6 @@ from tower_etl.destinations.dlt_pipeline import (
     load_pending_packages,
 )
 from tower_etl.destinations.errors import explained
-from tower_etl.destinations.locks import file_lock
-from tower_etl.destinations.staging_file import StagingFile
-from tower_etl.errors import ConfigurationError
 from tower_etl.extract.discovery import discover
 from tower_etl.gc_tuning import reduced_gc
 from tower_etl.http import RequestMetrics
@@ -28,8 +24,7 @@ from tower_etl.schema import TABLES
 from tower_etl.source import open_client, open_session
 from tower_etl.source.resources import build_source
 from tower_etl.transform import ColumnPolicy
-from tower_etl.views.definitions import apply_views, iter_views
-from tower_etl.warehouse.reader import open_reader
+from tower_etl.views.definitions import iter_views
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +35,6 @@ if TYPE_CHECKING:
     from tower_etl.clock import Clock
     from tower_etl.config.settings import Settings
     from tower_etl.destinations.base import Destination
-    from tower_etl.destinations.duckdb_files import DuckDBPaths
     from tower_etl.extract.discovery import Discovery
     from tower_etl.extract.result import SyncResult
     from tower_etl.extract.session import SyncSession
@@ -96,14 +90,14 @@ class SyncRunner:
 
     Attributes:
         settings: Endpoint, token and options of the sync.
-        target: Destination, or the paths of a DuckDB file.
+        destination: Destination of the rows.
         clock: Source of the time.
         on_start: Called with the session when it starts, to show its progress and to stop it.
         metrics: Counters of requests, which are also valid after a failure.
     """
 
     settings: Settings
-    target: DuckDBPaths | Destination
+    destination: Destination
     clock: Clock = SYSTEM_CLOCK
     on_start: Callable[[SyncSession], None] = field(default=_ignore)
     metrics: RequestMetrics = field(default_factory=RequestMetrics)
@@ -125,56 +119,53 @@ class SyncRunner:
         # Report misspelt column names, and invalid seeds and price lists, before the first request.
         ColumnPolicy.from_settings(self.settings.privacy, TABLES)
         list(iter_views("seeds"))
-        destination = open_configured(self.target)
-        with explained(destination.title):
-            session = self._run(destination)
+        with explained(self.destination.title):
+            session = self._run()
         return self._report(session, self.clock.monotonic() - started)
 
-    def _run(self, destination: Destination) -> SyncSession:
-        destination.validate()
+    def _run(self) -> SyncSession:
+        self.destination.validate()
         client = open_client(self.settings, self.clock, self.metrics)
         try:
             # An existing destination is locked first, so that an overlapping sync makes no request.
-            if destination.exists:
-                with destination.lock(self.clock):
-                    return self._load(destination, client, self._discover(client))
+            if self.destination.exists:
+                with self.destination.lock(self.clock):
+                    return self._load(client, self._discover(client))
             discovery = self._discover(client)
-            with destination.lock(self.clock):
-                return self._load(destination, client, discovery)
+            with self.destination.lock(self.clock):
+                return self._load(client, discovery)
         finally:
             client.http.close()
 
     def _discover(self, client: TowerClient) -> Discovery:
         return discover(client, self.settings.options.workspaces)
 
-    def _load(
-        self, destination: Destination, client: TowerClient, discovery: Discovery
-    ) -> SyncSession:
-        destination.prepare()
+    def _load(self, client: TowerClient, discovery: Discovery) -> SyncSession:
+        self.destination.prepare()
         session = open_session(
-            self.settings, client, discovery, self.clock, dialect=destination.dialect
+            self.settings, client, discovery, self.clock, dialect=self.destination.dialect
         )
         try:
             self.on_start(session)
-            self._load_packages(destination, session)
+            self._load_packages(session)
         finally:
             session.close()
-        destination.publish(self.clock.now(), session.table_specs)
+        self.destination.publish(self.clock.now(), session.table_specs)
         return session
 
-    def _load_packages(self, destination: Destination, session: SyncSession) -> None:
+    def _load_packages(self, session: SyncSession) -> None:
         numbers = itertools.count(1)
         with dlt_defaults(), reduced_gc():
-            pipeline = destination.open_pipeline()
-            with destination.package_context():
+            pipeline = self.destination.open_pipeline()
+            with self.destination.package_context():
                 failure_reason = load_pending_packages(pipeline)
                 if not failure_reason:
                     self._load_package(pipeline, session, next(numbers))
             if failure_reason:
-                pipeline = _discard_pending(destination, session, failure_reason)
+                pipeline = _discard_pending(self.destination, session, failure_reason)
             while not session.is_done:
                 gc.collect()  # dlt leaves reference cycles with the rows of a package
-                with destination.package_context():
+                with self.destination.package_context():
                     self._load_package(pipeline, session, next(numbers))
             delete_completed_packages(pipeline)
 
@@ -220,21 +211,3 @@ def _discard_pending(destination: Destination, session: SyncSession, reason: str
         f"its runs are fetched again ({reason})."
     )
     return pipeline
-
-
-def refresh_views(target: DuckDBPaths, clock: Clock = SYSTEM_CLOCK) -> int:
-    """Create or replace the views of a DuckDB file atomically, and return their number.
-
-    Raises:
-        ConfigurationError: No sync has written to the file yet, or a sync was interrupted.
-        DestinationLockedError: A sync has locked the file.
-    """
-    open_reader(target.path).close()
-    staging = StagingFile(target)
-    with file_lock(target.work_dir, str(target.path), clock.now()):
-        if target.staging.exists():
-            msg = f"A sync into {target.path} was interrupted. Run `tower-etl sync` to resume it."
-            raise ConfigurationError(msg)
-        staging.prepare()
-        staging.publish(apply_views(target.staging))
-    return len(list(iter_views()))

@@ -1,13 +1,18 @@
-"""Texts for SQL and for messages: quoting, plurals, and the command that installs an extra."""
+"""Texts for SQL and for messages: quoting, plurals, similar names, the installation of an extra."""
 
 from __future__ import annotations
 
 import json
 import shlex
 import sys
+from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 
 def quote_name(name: str) -> str:
@@ -23,6 +28,19 @@ def quote_text(text: str) -> str:
 def pluralize(count: int, noun: str, plural: str = "") -> str:
     """Return a count with its noun: `1 run`, `2 runs`, `3 processes`."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def suggest(wanted: str, names: Iterable[str]) -> str:
+    """Return ` Did you mean ...?` with the names that resemble a mistyped one, else nothing."""
+    by_lower_case = {name.lower(): name for name in names}
+    close = get_close_matches(wanted.strip().lower(), by_lower_case, n=2)
+    return f" Did you mean {' or '.join(by_lower_case[name] for name in close)}?" if close else ""
+
+
+def enumerate_names(names: Sequence[str], most: int) -> str:
+    """Return the first names for a message, and the number of the others: `a, b and 3 more`."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}" or "none"
 
 
 def install_command(extra: str) -> str:

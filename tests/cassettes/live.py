@@ -19,10 +19,10 @@ from tests.cassettes.scrubber import Scrubber
 from tests.cassettes.vcr_format import CASSETTES, open_cassette
 from tower_etl.api import PathScope
 from tower_etl.api.endpoints import LABELS, ORGANIZATIONS, RUN_TASKS, RUNS
+from tower_etl.config.credentials import resolve_token
 from tower_etl.config.resolver import (
     SettingSources,
     resolve_endpoint,
-    resolve_token,
     resolve_workspaces,
 )
 from tower_etl.config.settings import Settings, SyncOptions

@@ -131,7 +131,7 @@ def test_the_progress_of_a_lake_behind_a_link_is_in_the_folder_of_its_staging_co
     link.symlink_to("real")
     lake = open_mirror(resolve_destination("parquet", str(link), SettingSources({})))
     config = resolve_destination(kind, str(link), SettingSources({}), exists=True)
-    assert config.work_dir == lake.target.work_dir
+    assert config.work_dir == lake.paths.work_dir
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows offers no harmless check of a process")

@@ -49,7 +49,7 @@ def expect_whole(harness: DestinationHarness) -> None:
     assert isinstance(destination, LakeDestination)
     published = destination.lake.read_manifest()
     assert published is not None
-    with connect(destination.target.staging) as connection:
+    with connect(destination.paths.staging) as connection:
         _, whole = scan_staging(connection, published.kind, published.snapshot)
     assert list_fingerprints(published) == list_fingerprints(whole)
 
@@ -152,7 +152,7 @@ def test_maintain_verify_finds_changes_of_other_programs(
     lake.sync()
     destination = open_destination(lake.place)
     assert isinstance(destination, LakeDestination)
-    with connect(destination.target.staging) as connection:
+    with connect(destination.paths.staging) as connection:
         connection.execute("UPDATE tower.tasks SET name = 'changed'")
     lake.sync()
     assert "changed" not in {row["name"] for row in lake.read("tasks").values()}

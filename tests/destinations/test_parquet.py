@@ -59,12 +59,12 @@ def mirror(tmp_path: Path) -> LakeDestination:
 @pytest.fixture
 def publish(mirror: LakeDestination) -> Callable[..., None]:
     """Return a function that publishes `RUNS` runs, with a status for each month."""
-    mirror.target.work_dir.mkdir()
+    mirror.paths.work_dir.mkdir()
 
     def run(statuses: dict[str, str], now: datetime = NOW) -> None:
         mirror.prepare()
         runs = [make_run(number, statuses) for number in range(RUNS)]
-        with duckdb.connect(str(mirror.target.staging)) as connection:
+        with duckdb.connect(str(mirror.paths.staging)) as connection:
             connection.execute("CREATE SCHEMA IF NOT EXISTS tower")
             for name in TABLES:
                 rows = pa.Table.from_pylist(

@@ -11,6 +11,7 @@ from prometheus_client import generate_latest
 from tests.load.warehouse import ask_for
 from tower_etl.cli.prometheus import build_registry
 from tower_etl.destinations.config import DestinationConfig
+from tower_etl.destinations.duckdb import DuckDBDestination
 from tower_etl.extract.session import SyncSession
 from tower_etl.pipeline import SyncRunner
 from tower_etl.simulator import Fault
@@ -107,5 +108,6 @@ def test_a_workspace_that_a_sync_did_not_finish_is_not_up_to_date(
     world.clock.advance(3600)
     add_run(world, lab)
     settings = ask_for(warehouse.endpoint)
-    SyncRunner(settings, warehouse.target, warehouse.clock, SyncSession.stop).run()
+    destination = DuckDBDestination(warehouse.target)
+    SyncRunner(settings, destination, warehouse.clock, SyncSession.stop).run()
     assert read_lab(warehouse).last_sync_at == before

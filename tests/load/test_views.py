@@ -12,8 +12,8 @@ import pytest
 
 from tests.load.warehouse import Warehouse
 from tower_etl.clock import Clock
+from tower_etl.destinations.duckdb import DuckDBDestination
 from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
-from tower_etl.pipeline import refresh_views
 from tower_etl.simulator import (
     NO_LIMIT,
     SimClock,
@@ -147,7 +147,7 @@ def test_refreshed_views_are_published_like_a_sync(warehouse: Warehouse) -> None
     """Programs that have the file open are not disturbed, and the next sync fetches no run."""
     warehouse.sync()
     with duckdb.connect(str(warehouse.target.path), read_only=True) as early:
-        assert refresh_views(warehouse.target) == len(VIEWS)
+        DuckDBDestination(warehouse.target).refresh_views()
         assert early.execute("SELECT count(*) FROM tower.tower.sync_runs").fetchall() == [(1,)]
     assert warehouse.sync().rows == {"sync_runs": 1}
 

@@ -15,6 +15,7 @@ from tower_etl.config.settings import (
     SyncOptions,
     Token,
 )
+from tower_etl.destinations.duckdb import DuckDBDestination
 from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
 from tower_etl.pipeline import SyncRunner
 from tower_etl.schema import TABLES
@@ -65,7 +66,7 @@ class Warehouse:
     def sync(self, privacy: PrivacySettings = _USUAL, **request: Any) -> SyncReport:
         """Run one sync; `request` overrides the default options."""
         settings = ask_for(self.endpoint, privacy, **request)
-        return SyncRunner(settings, self.target, self.clock).run()
+        return SyncRunner(settings, DuckDBDestination(self.target), self.clock).run()
 
     def select(self, sql: str) -> list[tuple[Any, ...]]:
         """Return rows of the published file; tables need no schema name."""

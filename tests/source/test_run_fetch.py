@@ -226,16 +226,16 @@ def test_a_run_deleted_during_its_fetch_is_not_loaded(  # noqa: PLR0913 - fixtur
     """The run disappears between two calls, and none of its parts is loaded."""
     world.submit_run(lab.id)  # another listed run makes no difference
     simulator.faults.add(part, Fault("status", status=status, times=2))
-    describe_run = client.get_run
+    get_run = TowerClient.get_run
     described: list[str] = []
 
-    def delete_after_description(workspace_id: int | None, run_id: str) -> Any:
+    def delete_after_description(self: TowerClient, workspace_id: int | None, run_id: str) -> Any:
         if described:
             world.delete_run(run_id)
         described.append(run_id)
-        return describe_run(workspace_id, run_id)
+        return get_run(self, workspace_id, run_id)
 
-    monkeypatch.setattr(client, "get_run", delete_after_description)
+    monkeypatch.setattr(TowerClient, "get_run", delete_after_description)
 
     assert fetch_run(client, lab, RunFetch(run_id, None, None), ALL) is None
 

@@ -14,8 +14,8 @@ import click
 from tower_etl.cli.failures import report_failure
 from tower_etl.cli.output import LEVELS, configure_logging, finish_streams, prepare_streams
 from tower_etl.config.catalog import SETTINGS, list_misspelt
-from tower_etl.errors import suggest
 from tower_etl.gc_tuning import reduced_gc
+from tower_etl.text import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from tower_etl.cli import options
 from tower_etl.cli.failures import CostlyError
 from tower_etl.cli.output import print_json, print_message
 from tower_etl.cli.progress import format_duration
-from tower_etl.errors import enumerate_names
+from tower_etl.text import enumerate_names
 
 if TYPE_CHECKING:
     from tower_etl.config.settings import HttpSettings, Settings

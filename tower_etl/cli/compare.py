@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tower_etl.cli import options
-from tower_etl.cli.output import print_json, print_message, refuse_database
+from tower_etl.cli.output import check_output_path, print_json, print_message
 from tower_etl.cli.tables import format_table
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.errors import ConfigurationError
@@ -49,7 +49,7 @@ def command(group_by: str, *, as_json: bool, **chosen: Any) -> None:  # noqa: AN
     from tower_etl.warehouse.filters import RunFilter  # noqa: PLC0415 imports duckdb
     from tower_etl.warehouse.status import query_destination  # noqa: PLC0415 imports dlt
 
-    refuse_database(chosen["html"], "--html")
+    check_output_path(chosen["html"], "--html")
     config = options.destination_config(chosen["destination"], chosen["path"], exists=True)
     prices = options.find_prices(chosen["prices"])
     if prices and config.kind == "postgres":

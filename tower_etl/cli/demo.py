@@ -19,7 +19,7 @@ from tower_etl.config.settings import Settings, SyncOptions, Token
 from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from tower_etl.destinations.duckdb_files import DuckDBPaths
+    from tower_etl.destinations.base import Destination
     from tower_etl.pipeline import SyncReport
     from tower_etl.simulator import World
 
@@ -56,21 +56,22 @@ _SHOWN_ROWS = 6
 @click.option("--seed", default=1, show_default=True, help="Seed of the generated data.")
 def command(path: str, seed: int) -> int:
     """Sync a simulated platform twice, one simulated day apart; show results and write a report."""
+    from tower_etl.destinations.duckdb import DuckDBDestination  # noqa: PLC0415 imports dlt
     from tower_etl.destinations.duckdb_files import resolve_duckdb_paths  # noqa: PLC0415 imports duckdb
     from tower_etl.source import select_command_tables  # noqa: PLC0415 imports dlt
 
     sim = import_simulator()
-    target = resolve_duckdb_paths(path)
-    _remove_previous_demo(target.path, replace=path == _DEMO_PATH)
+    destination = DuckDBDestination(resolve_duckdb_paths(path))
+    _remove_previous_demo(destination.paths.path, replace=path == _DEMO_PATH)
     simulator = sim.Simulator(sim.build_world(seed, runs=_RUNS, open_runs=6, days=12))
     with sim.serve(simulator) as endpoint:
         sync_options = SyncOptions(tables=select_command_tables(()))
         settings = Settings(endpoint, Token(sim.DEMO_TOKEN), options=sync_options)
-        first, code = _sync(settings, target, "First sync: the full history")
+        first, code = _sync(settings, destination, "First sync: the full history")
         if code:
             return code
         simulator.world.clock.advance(24 * 3600)
-        second, code = _sync(settings, target, "One day later: new and still open runs")
+        second, code = _sync(settings, destination, "One day later: new and still open runs")
     peak = sim.peak_calls_per_second(simulator.calls)
     print_message(
         f"\nThe second sync took {second.calls} calls instead of {first.calls}. The server "
@@ -82,10 +83,10 @@ def command(path: str, seed: int) -> int:
     return code
 
 
-def _sync(settings: Settings, target: DuckDBPaths, title: str) -> tuple[SyncReport, int]:
+def _sync(settings: Settings, destination: Destination, title: str) -> tuple[SyncReport, int]:
     from tower_etl.pipeline import SyncRunner  # noqa: PLC0415 imports dlt and duckdb
 
-    report, code = run_with_progress(SyncRunner(settings, target))
+    report, code = run_with_progress(SyncRunner(settings, destination))
     sync_result = report.result
     print_message(
         f"\n{title}: {sync_result.fetched} runs and {sync_result.tasks:,} tasks "

@@ -20,10 +20,11 @@ from tower_etl.config.resolver import (
     resolve_endpoint,
     resolve_http,
     resolve_package_limits,
+    resolve_privacy,
     resolve_tables,
     resolve_workspaces,
 )
-from tower_etl.config.settings import Settings, SyncOptions, resolve_privacy
+from tower_etl.config.settings import Settings, SyncOptions
 from tower_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:

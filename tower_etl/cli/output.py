@@ -61,7 +61,7 @@ def print_message(text: str) -> None:
     print_data(replace_controls(text) + "\n")
 
 
-def refuse_database(output: str | None, flag: str) -> None:
+def check_output_path(output: str | None, flag: str) -> None:
     """Reject an output file that is a DuckDB file, which writing would replace.
 
     Raises:

@@ -29,8 +29,9 @@ from tower_etl.cli.tables import (
     as_xlsx,
     format_table,
 )
-from tower_etl.errors import ConfigurationError, suggest
+from tower_etl.errors import ConfigurationError
 from tower_etl.files import explain_os_error
+from tower_etl.text import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tower_etl.cli import options
-from tower_etl.cli.output import print_message, refuse_database
+from tower_etl.cli.output import check_output_path, print_message
 from tower_etl.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def command(
     """
     from tower_etl.report.render import write_report  # noqa: PLC0415 imports duckdb and jinja2
 
-    refuse_database(output, "--output")
+    check_output_path(output, "--output")
     by, data = chosen.pop("by"), chosen.pop("data")
     scope = options.read_scope(**chosen)
     path = options.file_or_lake(destination, path, "A report")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tower_etl.cli import options
-from tower_etl.cli.output import print_json, print_message, print_notice, refuse_database
+from tower_etl.cli.output import check_output_path, print_json, print_message, print_notice
 from tower_etl.cli.tables import format_table
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.config.resolver import parse_age
@@ -51,7 +51,7 @@ def command(
     from tower_etl.destinations.progress import read_progress  # noqa: PLC0415 imports dlt
     from tower_etl.warehouse.status import stale_workspaces  # noqa: PLC0415 imports duckdb
 
-    refuse_database(prometheus, "--prometheus")
+    check_output_path(prometheus, "--prometheus")
     age = read_max_age(max_age) if max_age is not None else None
     now = SYSTEM_CLOCK.now()
     config = options.destination_config(destination, path, exists=True)

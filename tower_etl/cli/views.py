@@ -49,11 +49,21 @@ def command(
     if schema:
         msg = "--schema applies to printed statements: expected --sql DIALECT with it."
         raise ConfigurationError(msg)
-    from tower_etl.destinations.duckdb_files import resolve_duckdb_paths  # noqa: PLC0415 imports duckdb
-    from tower_etl.pipeline import refresh_views  # noqa: PLC0415 imports dlt and duckdb
-
     path = options.file_or_lake(destination, path, "`views` without --sql", kinds=("duckdb",))
-    print_message(f"{path}: {refresh_views(resolve_duckdb_paths(path))} views")
+    print_message(f"{path}: {_refresh_views(path)} views")
+
+
+def _refresh_views(path: str) -> int:
+    """Create or replace the views of a DuckDB file with tables, and return their number."""
+    from tower_etl.destinations.duckdb import DuckDBDestination  # noqa: PLC0415 imports dlt
+    from tower_etl.destinations.duckdb_files import resolve_duckdb_paths  # noqa: PLC0415 imports duckdb
+    from tower_etl.views.definitions import iter_views  # noqa: PLC0415 imports duckdb
+    from tower_etl.warehouse.reader import open_reader  # noqa: PLC0415 imports duckdb
+
+    destination = DuckDBDestination(resolve_duckdb_paths(path))
+    open_reader(destination.paths.path).close()  # fails unless a sync has written to the file
+    destination.refresh_views()
+    return len(list(iter_views()))
 
 
 def _write_package(folder: Path, dialect: str) -> None:

@@ -7,13 +7,13 @@ current folder, and a folder must not decide which program is run or which passw
 from __future__ import annotations
 
 import logging
+import re
 import shlex
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tower_etl.config.catalog import SETTINGS
-from tower_etl.config.resolver import parse_token, resolve_token, validate_token
 from tower_etl.config.settings import Token
 from tower_etl.errors import ConfigurationError
 from tower_etl.text import install_command
@@ -59,7 +59,7 @@ def token_from_command(command: str) -> Token:
     if reason:
         msg = f"The token command {reason}; it must print the token. Run it by hand to see why."
         raise ConfigurationError(msg)
-    return validate_token(token)
+    return _check_token(token)
 
 
 def token_from_keyring(service: str) -> Token:
@@ -87,6 +87,52 @@ def token_from_keyring(service: str) -> Token:
         msg = f"No token in the keyring. Store one with `keyring set {service} {KEYRING_USER}`."
         raise ConfigurationError(msg)
     return parse_token(token)
+
+
+def resolve_token(sources: SettingSources) -> Token:
+    """Return the access token of the environment or of dlt's configuration.
+
+    Raises:
+        ConfigurationError: No token is set, or it is invalid.
+    """
+    if token := _as_token(sources.get("access_token")):
+        return _check_token(token)
+    msg = (
+        "No access token: set TOWER_ACCESS_TOKEN (create one under 'Your tokens' in the "
+        "platform), TOWER_ETL_TOKEN_COMMAND or TOWER_ETL_KEYRING, or access_token under "
+        "[sources.tower_etl.tower] in .dlt/secrets.toml."
+    )
+    raise ConfigurationError(msg)
+
+
+def parse_token(value: str) -> Token:
+    """Return the token in a text, without a trailing line end.
+
+    Raises:
+        ConfigurationError: The token is invalid; neither the message nor a traceback shows it.
+    """
+    token = Token(value.strip())
+    del value
+    return _check_token(token)
+
+
+def _check_token(token: Token) -> Token:
+    """Return the token if it consists of printable ASCII characters, as an HTTP header requires.
+
+    Raises:
+        ConfigurationError: The token is invalid; the message does not show it.
+    """
+    if not re.fullmatch(r"[!-~]+", token.get_secret_value()):
+        msg = (
+            "The access token is empty or contains spaces or non-printable characters. "
+            "Copy it again in full."
+        )
+        raise ConfigurationError(msg)
+    return token
+
+
+def _as_token(value: str | None) -> Token | None:
+    return None if value is None else Token(value.strip())
 
 
 def _run_command(command: str) -> tuple[Token, str]:

@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import tempfile
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,8 +24,7 @@ from tower_etl.config.settings import (
     DEFAULT_ENDPOINT,
     HttpSettings,
     PackageLimits,
-    Token,
-    split_names,
+    PrivacySettings,
 )
 from tower_etl.errors import ConfigurationError, FileAccessError
 from tower_etl.files import may_access, user_id
@@ -32,7 +32,10 @@ from tower_etl.files import may_access, user_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tower_etl.config.settings import Lookup
+Lookup = Callable[[str], str | None]
+Names = str | int | Iterable[str | int] | None
+
+_REDACT = {"true": (True, False), "false": (False, False), "emails": (True, True)}
 
 
 def _no_config(_name: str) -> str | None:
@@ -59,52 +62,6 @@ class SettingSources:
         if not value and setting.is_configurable:
             value = (self.lookup(name) or "").strip()
         return value or None
-
-
-def resolve_token(sources: SettingSources) -> Token:
-    """Return the access token of the environment or of dlt's configuration.
-
-    Raises:
-        ConfigurationError: No token is set, or it is invalid.
-    """
-    if token := _as_token(sources.get("access_token")):
-        return validate_token(token)
-    msg = (
-        "No access token: set TOWER_ACCESS_TOKEN (create one under 'Your tokens' in the "
-        "platform), TOWER_ETL_TOKEN_COMMAND or TOWER_ETL_KEYRING, or access_token under "
-        "[sources.tower_etl.tower] in .dlt/secrets.toml."
-    )
-    raise ConfigurationError(msg)
-
-
-def parse_token(value: str) -> Token:
-    """Return the token in a text, without a trailing line end.
-
-    Raises:
-        ConfigurationError: The token is invalid; neither the message nor a traceback shows it.
-    """
-    token = Token(value.strip())
-    del value
-    return validate_token(token)
-
-
-def validate_token(token: Token) -> Token:
-    """Return the token if it consists of printable ASCII characters, as an HTTP header requires.
-
-    Raises:
-        ConfigurationError: The token is invalid; the message does not show it.
-    """
-    if not re.fullmatch(r"[!-~]+", token.get_secret_value()):
-        msg = (
-            "The access token is empty or contains spaces or non-printable characters. "
-            "Copy it again in full."
-        )
-        raise ConfigurationError(msg)
-    return token
-
-
-def _as_token(value: str | None) -> Token | None:
-    return None if value is None else Token(value.strip())
 
 
 def resolve_endpoint(flag: str | None, sources: SettingSources) -> str:
@@ -324,6 +281,57 @@ def parse_age(text: str) -> timedelta | None:
     """Return a duration such as `90m`, `2h`, `1d` or `4w`; None for any other text."""
     found = re.fullmatch(r"(\d{1,5}(?:\.\d+)?)([smhdw])", text.strip(), re.ASCII)
     return float(found[1]) * _UNITS[found[2]] if found else None
+
+
+def resolve_privacy(
+    lookup: Lookup,
+    *,
+    redact: str | bool | None = None,
+    excluded: Names = (),
+    hashed: Names = (),
+) -> PrivacySettings:
+    """Return the privacy settings of the arguments, else of the environment or configuration.
+
+    Args:
+        lookup: Function that returns a setting by its name, such as `SettingSources.get`.
+        redact: Whether to mask secrets, or `emails` to mask e-mail addresses too; None for the
+            configured value.
+        excluded: Columns to leave empty; if empty, those of the configuration.
+        hashed: Columns to replace by digests; if empty, those of the configuration.
+
+    Raises:
+        ConfigurationError: `redact` is none of true, false and emails.
+    """
+    configured = redact if isinstance(redact, str) else lookup("redact")
+    chosen, emails = _parse_redact(configured or "true")
+    return PrivacySettings(
+        redact=redact if isinstance(redact, bool) else chosen,
+        emails=emails,
+        excluded=split_names(excluded) or split_names(lookup("exclude")),
+        hashed=split_names(hashed) or split_names(lookup("hash")),
+        promoted=split_names(lookup("promote")),
+        salt=lookup("hash_salt") or "",
+    )
+
+
+def _parse_redact(value: str) -> tuple[bool, bool]:
+    if value.strip().lower() not in _REDACT:
+        msg = f"Invalid redact {value!r}: expected one of {', '.join(_REDACT)}."
+        raise ConfigurationError(msg)
+    return _REDACT[value.strip().lower()]
+
+
+def split_names(names: Names) -> tuple[str, ...]:
+    """Return the names of a list, a single name, or comma-separated names.
+
+    dlt returns an array of a configuration file as text of a JSON or Python list.
+    """
+    if not isinstance(names, str):
+        listed = names if isinstance(names, Iterable) else () if names is None else (names,)
+        return tuple(str(name) for name in listed)
+    parts = re.sub(r"^\[(.*)\]$", r"\1", names.strip(), flags=re.DOTALL).split(",")
+    stripped = (part.strip().strip("'\"") for part in parts)
+    return tuple(part for part in stripped if part)
 
 
 def state_dir(sources: SettingSources) -> Path:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import math
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -14,22 +12,15 @@ from urllib.parse import urlsplit
 
 from tower_etl.errors import ConfigurationError
 
-Names = str | int | Iterable[str | int] | None
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
-
-    Lookup = Callable[[str], str | None]
 
 DATASET = "tower"
 """Name of the database schema of the tables in a destination."""
 
 MIN_WORKERS, MAX_WORKERS = 8, 32  # requests in flight
 _PLATFORM_LIMIT = 20.0  # calls per second and token (API fact 10)
-
-_REDACT = {"true": (True, False), "false": (False, False), "emails": (True, True)}
 
 
 @dataclass(frozen=True)
@@ -51,57 +42,6 @@ class PrivacySettings:
     hashed: tuple[str, ...] = ()
     promoted: tuple[str, ...] = ()
     salt: str = field(default="", repr=False)
-
-
-def resolve_privacy(
-    lookup: Lookup,
-    *,
-    redact: str | bool | None = None,
-    excluded: Names = (),
-    hashed: Names = (),
-) -> PrivacySettings:
-    """Return the privacy settings of the arguments, else of the environment or configuration.
-
-    Args:
-        lookup: Function that returns a setting by its name, such as `SettingSources.get`.
-        redact: Whether to mask secrets, or `emails` to mask e-mail addresses too; None for the
-            configured value.
-        excluded: Columns to leave empty; if empty, those of the configuration.
-        hashed: Columns to replace by digests; if empty, those of the configuration.
-
-    Raises:
-        ConfigurationError: `redact` is none of true, false and emails.
-    """
-    configured = redact if isinstance(redact, str) else lookup("redact")
-    chosen, emails = _parse_redact(configured or "true")
-    return PrivacySettings(
-        redact=redact if isinstance(redact, bool) else chosen,
-        emails=emails,
-        excluded=split_names(excluded) or split_names(lookup("exclude")),
-        hashed=split_names(hashed) or split_names(lookup("hash")),
-        promoted=split_names(lookup("promote")),
-        salt=lookup("hash_salt") or "",
-    )
-
-
-def _parse_redact(value: str) -> tuple[bool, bool]:
-    if value.strip().lower() not in _REDACT:
-        msg = f"Invalid redact {value!r}: expected one of {', '.join(_REDACT)}."
-        raise ConfigurationError(msg)
-    return _REDACT[value.strip().lower()]
-
-
-def split_names(names: Names) -> tuple[str, ...]:
-    """Return the names of a list, a single name, or comma-separated names.
-
-    dlt returns an array of a configuration file as text of a JSON or Python list.
-    """
-    if not isinstance(names, str):
-        listed = names if isinstance(names, Iterable) else () if names is None else (names,)
-        return tuple(str(name) for name in listed)
-    parts = re.sub(r"^\[(.*)\]$", r"\1", names.strip(), flags=re.DOTALL).split(",")
-    stripped = (part.strip().strip("'\"") for part in parts)
-    return tuple(part for part in stripped if part)
 
 
 DEFAULT_ENDPOINT = "https://api.cloud.seqera.io"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tower_etl.destinations.dlt_pipeline import PIPELINE
 from tower_etl.destinations.duckdb import DuckDBDestination
-from tower_etl.destinations.duckdb_files import DuckDBPaths, resolve_duckdb_paths
+from tower_etl.destinations.duckdb_files import resolve_duckdb_paths
 from tower_etl.destinations.errors import explained
 from tower_etl.errors import ConfigurationError
 from tower_etl.schema import TABLES
@@ -74,11 +74,11 @@ class Destination(Protocol):
         """Return the dlt pipeline of this name, which loads packages."""
         ...
 
-    def publish(self, now: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
+    def publish(self, published_at: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
         """Make the loaded rows visible to readers, and refresh the views and column comments.
 
         Args:
-            now: End of the sync (UTC).
+            published_at: Time of the publication (UTC).
             specs: Tables by name, with promoted columns.
         """
         ...
@@ -99,11 +99,6 @@ def open_destination(config: DestinationConfig) -> Destination:
         from tower_etl.destinations.lake.mirror import open_mirror  # noqa: PLC0415 extras
 
         return open_mirror(config)
-
-
-def open_configured(target: DuckDBPaths | Destination) -> Destination:
-    """Return a destination unchanged, or the destination of the paths of a DuckDB file."""
-    return DuckDBDestination(target) if isinstance(target, DuckDBPaths) else target
 
 
 def _open_postgres(config: DestinationConfig) -> Destination:

@@ -114,8 +114,8 @@ def resolve_destination(
     if found != "postgres" and not given.strip():
         msg = f"Empty --path: expected a path such as {DEFAULT_PATHS[found]}."
         raise ConfigurationError(msg)
-    _reject_embedded_password(given)
-    _validate_location(found, given)
+    _check_no_password(given)
+    _check_location(found, given)
     state = state_dir(sources) / "tower-etl" / "targets"
     secret = sources.get("postgres") if found == "postgres" else None
     return DestinationConfig(found, given.rstrip("/") if is_bucket(given) else given, state, secret)
@@ -141,7 +141,7 @@ def _find_default_path(kind: str) -> str:
     return default
 
 
-def _reject_embedded_password(path: str) -> None:
+def _check_no_password(path: str) -> None:
     """Reject a URL with a password, because other users see the arguments of a process."""
     if "://" not in path:
         return
@@ -159,7 +159,7 @@ def _reject_embedded_password(path: str) -> None:
         raise ConfigurationError(msg)
 
 
-def _validate_location(kind: str, path: str) -> None:
+def _check_location(kind: str, path: str) -> None:
     """Reject a URL that a type of destination does not support."""
     if kind == "postgres" or "://" not in path:
         return

@@ -97,11 +97,11 @@ class DirectMergeClient(SqlJobClientWithStagingDataset):
         """Return a query of the last row of each key."""
         raise NotImplementedError
 
-    def insert(self, target: str, columns: str, query: str) -> None:
+    def insert(self, qualified_name: str, columns: str, query: str) -> None:
         """Insert the rows of a query into a table.
 
         Args:
-            target: Qualified name of the table.
+            qualified_name: Qualified name of the table.
             columns: Quoted names of its columns; the query may lack some of them.
             query: SELECT of the rows.
         """
@@ -110,30 +110,30 @@ class DirectMergeClient(SqlJobClientWithStagingDataset):
     def _load(self, name: str, rows: str) -> None:
         """Load rows into a table; a merge replaces rows by merge key or primary key."""
         table = self.prepare_load_table(name)
-        target = self.sql_client.make_qualified_table_name(name)
+        qualified_name = self.sql_client.make_qualified_table_name(name)
         query = f"SELECT * FROM {rows}"  # noqa: S608 names of this package
         if table["write_disposition"] == "merge":
-            self.sql_client.execute_sql(_delete_replaced(table, target, rows))
+            self.sql_client.execute_sql(_delete_replaced(table, qualified_name, rows))
             key = _list_columns(table, "primary_key")
             query = self.select_last(rows, key) if key else query
             for removed in _list_columns(table, "hard_delete"):
                 query = f"SELECT * FROM ({query}) AS live WHERE {removed} IS NOT TRUE"  # noqa: S608 names of this package
-        self.insert(target, ", ".join(map(quote_name, table["columns"])), query)
+        self.insert(qualified_name, ", ".join(map(quote_name, table["columns"])), query)
 
 
-def _delete_replaced(table: PreparedTableSchema, target: str, rows: str) -> str:
+def _delete_replaced(table: PreparedTableSchema, qualified_name: str, rows: str) -> str:
     """Return the statement that deletes the rows which the rows of a package replace.
 
     The scope of the resource selects them, else the merge key, else the primary key.
     """
     scope: Any = table.get("x-merge-destination-scope")
     if scope:
-        condition = scope.format(table=target, staging_table=rows)
+        condition = scope.format(table=qualified_name, staging_table=rows)
     else:
         key = _list_columns(table, "merge_key") or _list_columns(table, "primary_key")
-        same = " AND ".join(f"new.{name} = {target}.{name}" for name in key)
+        same = " AND ".join(f"new.{name} = {qualified_name}.{name}" for name in key)
         condition = f"EXISTS (SELECT 1 FROM {rows} AS new WHERE {same})"  # noqa: S608 names of this package
-    return f"DELETE FROM {target} WHERE {condition}"  # noqa: S608 names of this package
+    return f"DELETE FROM {qualified_name} WHERE {condition}"  # noqa: S608 names of this package
 
 
 def _list_files() -> dict[str, list[str]]:

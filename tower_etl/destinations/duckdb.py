@@ -14,6 +14,7 @@ import dlt
 import duckdb
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 
+from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.destinations.direct_merge import DirectMergeClient
 from tower_etl.destinations.dlt_pipeline import PIPELINE, CachedCapabilities, make_pipeline
 from tower_etl.destinations.duckdb_files import (
@@ -23,9 +24,10 @@ from tower_etl.destinations.duckdb_files import (
     is_usable,
 )
 from tower_etl.destinations.errors import unwrap_cause
-from tower_etl.destinations.foreign_tables import refuse_foreign
+from tower_etl.destinations.foreign_tables import check_foreign_tables
 from tower_etl.destinations.locks import file_lock
 from tower_etl.destinations.staging_file import StagingFile
+from tower_etl.errors import ConfigurationError
 from tower_etl.schema import TABLES
 from tower_etl.text import quote_text
 from tower_etl.views.definitions import apply_views
@@ -48,22 +50,22 @@ class DuckDBDestination:
     """DuckDB file, written as a staging copy in a folder beside it.
 
     Attributes:
-        target: Paths of the file and of the folder.
+        paths: Paths of the file and of the folder.
         dialect: SQL dialect of the file.
     """
 
-    target: DuckDBPaths
+    paths: DuckDBPaths
     dialect: str = "duckdb"
 
     @property
     def title(self) -> str:
         """Path of the file."""
-        return str(self.target.path)
+        return str(self.paths.path)
 
     @property
     def exists(self) -> bool:
         """Whether the folder of the staging copy exists."""
-        return self.target.work_dir.is_dir()
+        return self.paths.work_dir.is_dir()
 
     def validate(self) -> None:
         """Reject a file that DuckDB cannot open or that has foreign tables.
@@ -76,7 +78,7 @@ class DuckDBDestination:
             ConfigurationError: The file is damaged, encrypted, or of a newer DuckDB, or has a table
                 or view with a reserved name that tower-etl did not write.
         """
-        path, inspect = self.target.path, _refuse_foreign(self.target.path)
+        path, inspect = self.paths.path, _make_foreign_table_check(self.paths.path)
         error = find_error(path, inspect)
         log = path.with_name(f"{path.name}.wal")
         if error and log.exists():
@@ -91,36 +93,53 @@ class DuckDBDestination:
 
     def lock(self, clock: Clock) -> AbstractContextManager[None]:
         """Return a context that locks the folder of the staging copy."""
-        return file_lock(self.target.work_dir, str(self.target.path), clock.now())
+        return file_lock(self.paths.work_dir, str(self.paths.path), clock.now())
 
     def package_context(self, memory: str | None = None) -> AbstractContextManager[None]:
         """Return a context that keeps the staging copy open."""
-        return shared_connection(self.target, memory)
+        return shared_connection(self.paths, memory)
 
     def prepare(self) -> None:
         """Create or resume the staging copy; replace one that DuckDB cannot open."""
-        staging = StagingFile(self.target)
+        staging = StagingFile(self.paths)
         staging.prepare()
         # Inspected again, because `validate` skips a file that is open for writing.
-        if not is_usable(self.target.staging, _refuse_foreign(self.target.path)):
+        if not is_usable(self.paths.staging, _make_foreign_table_check(self.paths.path)):
             staging.reset()
 
     def reset(self) -> None:
         """Replace the staging copy by a new one."""
-        StagingFile(self.target).reset()
+        StagingFile(self.paths).reset()
 
     def open_pipeline(self, name: str = PIPELINE) -> dlt.Pipeline:
         """Return the pipeline that loads into the staging copy."""
-        return open_pipeline(self.target, name)
+        return open_pipeline(self.paths, name)
 
-    def publish(self, now: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
+    def publish(self, published_at: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
         """Refresh views and comments, and rename the staging copy over the file."""
-        del now
-        staging = StagingFile(self.target)
-        staging.publish(apply_views(self.target.staging, specs, staging.views))
+        del published_at
+        staging = StagingFile(self.paths)
+        staging.publish(apply_views(self.paths.staging, specs, staging.views))
+
+    def refresh_views(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        """Create or replace the views of the published file atomically.
+
+        Raises:
+            ConfigurationError: A sync was interrupted.
+            DestinationLockedError: A sync has locked the file.
+        """
+        with self.lock(clock):
+            if self.paths.staging.exists():
+                msg = (
+                    f"A sync into {self.title} was interrupted. Run `tower-etl sync` to resume it."
+                )
+                raise ConfigurationError(msg)
+            staging = StagingFile(self.paths)
+            staging.prepare()
+            staging.publish(apply_views(self.paths.staging))
 
 
-def _refuse_foreign(path: Path) -> Callable[[duckdb.DuckDBPyConnection], None]:
+def _make_foreign_table_check(path: Path) -> Callable[[duckdb.DuckDBPyConnection], None]:
     """Return a function that rejects tables and views with reserved names of other programs.
 
     Args:
@@ -128,7 +147,7 @@ def _refuse_foreign(path: Path) -> Callable[[duckdb.DuckDBPyConnection], None]:
     """
 
     def inspect(connection: duckdb.DuckDBPyConnection) -> None:
-        refuse_foreign(lambda sql: connection.execute(sql).fetchall(), "duckdb", str(path))
+        check_foreign_tables(lambda sql: connection.execute(sql).fetchall(), "duckdb", str(path))
 
     return inspect
 
@@ -153,10 +172,10 @@ class DirectMergeDuckDBClient(DirectMergeClient, DuckDbClient):
         last = f"row_number() OVER (PARTITION BY {names} ORDER BY _number DESC) = 1"
         return f"SELECT * EXCLUDE (_number) FROM ({numbered}) QUALIFY {last}"  # noqa: S608 names of this package
 
-    def insert(self, target: str, columns: str, query: str) -> None:
+    def insert(self, qualified_name: str, columns: str, query: str) -> None:
         """Insert the rows of a query into a table, matching columns by name."""
         del columns
-        self.sql_client.execute_sql(f"INSERT INTO {target} BY NAME {query}")
+        self.sql_client.execute_sql(f"INSERT INTO {qualified_name} BY NAME {query}")
 
 
 class DirectMergeDuckDB(CachedCapabilities, dlt.destinations.duckdb):
@@ -166,25 +185,25 @@ class DirectMergeDuckDB(CachedCapabilities, dlt.destinations.duckdb):
 
 
 @contextmanager
-def shared_connection(target: DuckDBPaths, memory: str | None = None) -> Iterator[None]:
+def shared_connection(paths: DuckDBPaths, memory: str | None = None) -> Iterator[None]:
     """Keep the staging copy open while a package is loaded: closing it after each job is slow.
 
     dlt opens and closes the file for each job. Within one process, DuckDB shares the database that
     is open. The context lasts for one package, because rows stay in memory until the checkpoint.
 
     Args:
-        target: Paths of the file; the staging copy is created if it does not exist.
+        paths: Paths of the file; the staging copy is created if it does not exist.
         memory: `memory_limit` of DuckDB; None for its default.
 
     Raises:
         TowerEtlError: The staging copy cannot be opened.
     """
     try:
-        if not target.staging.exists():
-            create_file(target.staging)
-        connection = duckdb.connect(str(target.staging))
+        if not paths.staging.exists():
+            create_file(paths.staging)
+        connection = duckdb.connect(str(paths.staging))
     except duckdb.Error as error:
-        raise unwrap_cause(error, str(target.staging)) from error
+        raise unwrap_cause(error, str(paths.staging)) from error
     with connection:
         if memory:
             connection.execute(f"SET memory_limit = '{memory}'")
@@ -198,10 +217,10 @@ def shared_connection(target: DuckDBPaths, memory: str | None = None) -> Iterato
 
 
 def open_pipeline(
-    target: DuckDBPaths,
+    paths: DuckDBPaths,
     name: str = PIPELINE,
     destination: type[DirectMergeDuckDB] = DirectMergeDuckDB,
 ) -> dlt.Pipeline:
     """Return the pipeline that loads into the staging copy of a DuckDB file."""
-    copy = destination(str(target.staging), destination_name="duckdb")
-    return make_pipeline(name, target.pipelines, copy)
+    copy = destination(str(paths.staging), destination_name="duckdb")
+    return make_pipeline(name, paths.pipelines, copy)

@@ -75,9 +75,9 @@ def resolve_duckdb_paths(path: str | Path) -> DuckDBPaths:
     check_parent(parent)
     check_writable(parent)
     _check_file(resolved)
-    target = DuckDBPaths(resolved, parent / f"{resolved.name}.sync")
-    check_working(target.work_dir)
-    return target
+    paths = DuckDBPaths(resolved, parent / f"{resolved.name}.sync")
+    check_working(paths.work_dir)
+    return paths
 
 
 def _check_file(path: Path) -> None:

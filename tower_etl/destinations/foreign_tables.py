@@ -59,7 +59,7 @@ _INTERNAL_TABLES: Mapping[str, frozenset[str]] = {
 }
 
 
-def refuse_foreign(query: QueryFunction, dialect: str, title: str) -> None:
+def check_foreign_tables(query: QueryFunction, dialect: str, title: str) -> None:
     """Reject a database with a table or view that has a reserved name but is not of tower-etl.
 
     Args:

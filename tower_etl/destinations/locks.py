@@ -40,7 +40,7 @@ _logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def file_lock(folder: Path, target: str, now: datetime) -> Iterator[None]:
+def file_lock(folder: Path, title: str, now: datetime) -> Iterator[None]:
     """Hold the lock of a folder, which is created if it does not exist.
 
     The holder is described in a second file, because filelock truncates the lock file on each
@@ -54,7 +54,7 @@ def file_lock(folder: Path, target: str, now: datetime) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise locked_error(target, _read_holder(folder)) from None
+        raise locked_error(title, _read_holder(folder)) from None
     try:
         replace_text(folder / "holder.json", json.dumps(_describe_process(now)))
         _logger.debug("Locked %s", folder)
@@ -63,16 +63,16 @@ def file_lock(folder: Path, target: str, now: datetime) -> Iterator[None]:
         lock.release()
 
 
-def locked_error(target: str, holder: str, note: str = "") -> DestinationLockedError:
+def locked_error(title: str, holder: str, note: str = "") -> DestinationLockedError:
     """Return the error for a destination that another sync holds.
 
     Args:
-        target: Name of the destination.
+        title: Name of the destination.
         holder: Name of the process of the other sync.
         note: Further sentence, after a space.
     """
     return DestinationLockedError(
-        f"Another sync is writing into {target}: {holder}. This sync changed nothing. "
+        f"Another sync is writing into {title}: {holder}. This sync changed nothing. "
         f"Run it again when the other one has finished.{note}"
     )
 
@@ -183,7 +183,7 @@ class ObjectStoreLease(WriterLock):
                 break
             if self._write(found.etag if found else None):
                 # Some S3-compatible stores accept conditional headers and ignore them.
-                self._verify_conditional_put()
+                self._check_conditional_put()
                 return
         note = f" The lock of a killed sync expires after {(LEASE + SKEW).seconds // 60} minutes."
         raise locked_error(self.bucket.url, _name_process(holder), note)
@@ -221,7 +221,7 @@ class ObjectStoreLease(WriterLock):
                 self._etag = found.etag
         return self._etag is not None
 
-    def _verify_conditional_put(self) -> None:
+    def _check_conditional_put(self) -> None:
         """Reject a store that ignores `If-None-Match` and overwrites an existing object.
 
         Raises:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tower_etl.errors import ConfigurationError
-from tower_etl.files import may_access, refuse_path, user_id
+from tower_etl.files import may_access, refused_path_error, user_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +66,7 @@ def check_parent(parent: Path) -> None:
         msg = f"The folder {parent} does not exist. Create it, or choose another --path."
         raise ConfigurationError(msg) from None
     if not stat.S_ISDIR(mode):
-        raise refuse_path(errno.ENOTDIR, parent)
+        raise refused_path_error(errno.ENOTDIR, parent)
 
 
 def check_readable(path: Path) -> None:
@@ -76,7 +76,7 @@ def check_readable(path: Path) -> None:
         FileAccessError: The file is not readable.
     """
     if not may_access(path, os.R_OK):
-        raise refuse_path(errno.EACCES, path)
+        raise refused_path_error(errno.EACCES, path)
 
 
 def check_writable(folder: Path) -> None:
@@ -86,9 +86,9 @@ def check_writable(folder: Path) -> None:
         FileAccessError: The folder is not writable, or its file system is read-only.
     """
     if hasattr(os, "statvfs") and os.statvfs(folder).f_flag & os.ST_RDONLY:
-        raise refuse_path(errno.EROFS, folder)
+        raise refused_path_error(errno.EROFS, folder)
     if not may_access(folder, os.W_OK | os.X_OK):
-        raise refuse_path(errno.EACCES, folder)
+        raise refused_path_error(errno.EACCES, folder)
 
 
 def check_working(folder: Path) -> None:
@@ -100,7 +100,7 @@ def check_working(folder: Path) -> None:
     if folder.is_dir():
         check_writable(folder)
     elif os.path.lexists(folder):
-        raise refuse_path(errno.EEXIST, folder)
+        raise refused_path_error(errno.EEXIST, folder)
 
 
 def check_replaceable(path: Path) -> None:
@@ -112,7 +112,7 @@ def check_replaceable(path: Path) -> None:
     folder = path.parent.stat()
     owners = {path.stat().st_uid, folder.st_uid, 0}
     if folder.st_mode & stat.S_ISVTX and user_id() not in owners:
-        raise refuse_path(errno.EPERM, path)
+        raise refused_path_error(errno.EPERM, path)
 
 
 def explain_unpublished(path: Path | str) -> str:

@@ -26,7 +26,7 @@ from tower_etl.config.settings import DATASET
 from tower_etl.destinations.direct_merge import DirectMergeClient
 from tower_etl.destinations.dlt_pipeline import PIPELINE, CachedCapabilities, make_pipeline
 from tower_etl.destinations.errors import explain_connection
-from tower_etl.destinations.foreign_tables import refuse_foreign
+from tower_etl.destinations.foreign_tables import check_foreign_tables
 from tower_etl.destinations.locks import locked_error
 from tower_etl.errors import ConfigurationError, DestinationError
 from tower_etl.schema import TABLES
@@ -73,7 +73,7 @@ class PostgresDestination:
     def validate(self) -> None:
         """Reject a database that cannot be reached, or with foreign tables under reserved names."""
         with closing(connect(self.address)) as connection:
-            refuse_foreign(lambda sql: execute(connection, sql), self.dialect, self.title)
+            check_foreign_tables(lambda sql: execute(connection, sql), self.dialect, self.title)
 
     @contextmanager
     def lock(self, clock: Clock) -> Iterator[None]:
@@ -123,9 +123,9 @@ class PostgresDestination:
         database = DirectMergePostgres(self.address, destination_name="postgres")
         return make_pipeline(name, self.folder, database)
 
-    def publish(self, now: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
+    def publish(self, published_at: datetime, specs: Mapping[str, TableSpec] = TABLES) -> None:
         """Create unique indexes on the keys, and refresh views and comments."""
-        del now
+        del published_at
         shutil.rmtree(self.folder, ignore_errors=True)
         for table in TABLES.values():
             key = ", ".join(_index_column(name) for name in table.key)
@@ -284,11 +284,11 @@ class DirectMergePostgresClient(DirectMergeClient, PostgresClient):
         transaction. Its name hides no table from triggers of users.
         """
         copied = f'pg_temp."package of {name}"'
-        target = self.sql_client.make_qualified_table_name(name)
+        qualified_name = self.sql_client.make_qualified_table_name(name)
         columns = ", ".join(map(quote_name, self.prepare_load_table(name)["columns"]))
         self.sql_client.execute_sql(
             f"CREATE TEMPORARY TABLE {copied} ON COMMIT DROP AS "  # noqa: S608 names of this package
-            f"SELECT {columns} FROM {target} WITH NO DATA"
+            f"SELECT {columns} FROM {qualified_name} WITH NO DATA"
         )
         self.sql_client.execute_sql(
             f"ALTER TABLE {copied} ADD COLUMN {_NUMBER} bigint GENERATED ALWAYS AS IDENTITY"
@@ -304,10 +304,10 @@ class DirectMergePostgresClient(DirectMergeClient, PostgresClient):
         names = ", ".join(key)
         return f"SELECT DISTINCT ON ({names}) * FROM {rows} ORDER BY {names}, {_NUMBER} DESC"  # noqa: S608 names of this package
 
-    def insert(self, target: str, columns: str, query: str) -> None:
+    def insert(self, qualified_name: str, columns: str, query: str) -> None:
         """Insert the rows of a query into a table, without the number of each row."""
         self.sql_client.execute_sql(
-            f"INSERT INTO {target} ({columns}) SELECT {columns} FROM ({query}) AS rows"  # noqa: S608 names of this package
+            f"INSERT INTO {qualified_name} ({columns}) SELECT {columns} FROM ({query}) AS rows"  # noqa: S608 names of this package
         )
 
 

@@ -58,28 +58,28 @@ class StagingFile:
     """Staging copy of a published DuckDB file.
 
     Attributes:
-        target: Paths of the file and of the folder beside it.
+        paths: Paths of the file and of the folder beside it.
     """
 
-    target: DuckDBPaths
+    paths: DuckDBPaths
 
     def prepare(self) -> None:
         """Create the staging copy, or keep that of an interrupted sync."""
-        published = identify_file(self.target.path)
+        published = identify_file(self.paths.path)
         record = self._read_record()
-        if self.target.staging.exists() and record.source == published:
+        if self.paths.staging.exists() and record.source == published:
             return
         self._discard()
         if record.published != published:
-            shutil.rmtree(self.target.pipelines, ignore_errors=True)
-        log = _wal_path(self.target.path)
+            shutil.rmtree(self.paths.pipelines, ignore_errors=True)
+        log = _wal_path(self.paths.path)
         is_unchanged = record.published == published and not log.exists()
         self._write_record(StagingRecord(published, views=record.views if is_unchanged else ""))
         if published:
             # The write-ahead log is copied first: a staging copy that exists is then complete.
             if log.exists():  # another program has left it
-                shutil.copyfile(log, _wal_path(self.target.staging))
-            _copy(self.target.path, self.target.staging)
+                shutil.copyfile(log, _wal_path(self.paths.staging))
+            _copy(self.paths.path, self.paths.staging)
 
     def reset(self) -> None:
         """Replace the staging copy and dlt's working folder by new ones."""
@@ -102,13 +102,13 @@ class StagingFile:
             DestinationLockedError: On Windows, another program has the published file open.
         """
         source = self._read_record().source
-        fsync_file(self.target.staging)
-        self._write_record(StagingRecord(source, identify_file(self.target.staging), views))
+        fsync_file(self.paths.staging)
+        self._write_record(StagingRecord(source, identify_file(self.paths.staging), views))
         # The record is written first: after an interruption here, the staging copy is resumed.
         self._replace_published()
-        _logger.info("Published %s", self.target.path)
-        _wal_path(self.target.path).unlink(missing_ok=True)  # it belongs to the replaced file
-        fsync_file(self.target.path.parent)
+        _logger.info("Published %s", self.paths.path)
+        _wal_path(self.paths.path).unlink(missing_ok=True)  # it belongs to the replaced file
+        fsync_file(self.paths.path.parent)
 
     def _replace_published(self) -> None:
         """Rename the staging copy over the published file.
@@ -118,7 +118,7 @@ class StagingFile:
         """
         for attempt in range(_ATTEMPTS):
             try:
-                self.target.staging.replace(self.target.path)
+                self.paths.staging.replace(self.paths.path)
             except PermissionError as error:
                 if not is_held_open(error):
                     raise
@@ -126,19 +126,19 @@ class StagingFile:
             else:
                 return
         msg = (
-            f"{self.target.path} is open in another program, and Windows does not replace an open "
+            f"{self.paths.path} is open in another program, and Windows does not replace an open "
             "file. The rows of this sync are kept beside it. Close that program and run the same "
             "command again, which publishes them."
         )
         raise DestinationLockedError(msg)
 
     def _discard(self) -> None:
-        for path in (self.target.staging, _wal_path(self.target.staging)):
+        for path in (self.paths.staging, _wal_path(self.paths.staging)):
             path.unlink(missing_ok=True)
 
     @property
     def _record_path(self) -> Path:
-        return self.target.work_dir / "draft.json"
+        return self.paths.work_dir / "draft.json"
 
     def _read_record(self) -> StagingRecord:
         try:

@@ -6,7 +6,7 @@ import fnmatch
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.errors import ConfigurationError, enumerate_names, suggest
+from tower_etl.errors import ConfigurationError
 from tower_etl.extract.handshake import (
     request_memberships,
     request_service_info,
@@ -15,6 +15,7 @@ from tower_etl.extract.handshake import (
 from tower_etl.lossless import parse_integer
 from tower_etl.redaction import redact_text
 from tower_etl.sync import PERSONAL
+from tower_etl.text import enumerate_names, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -12,8 +12,9 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from tower_etl.api import EntityList, Finding, PathScope, endpoints
-from tower_etl.errors import ServerError, enumerate_names
+from tower_etl.errors import ServerError
 from tower_etl.extract.failures import is_access_denied
+from tower_etl.text import enumerate_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

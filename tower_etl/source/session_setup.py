@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from tower_etl.api import TowerClient
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.config.settings import NO_LIMIT
-from tower_etl.errors import ConfigurationError, suggest
+from tower_etl.errors import ConfigurationError
 from tower_etl.extract.executor import FetchExecutor
 from tower_etl.extract.result import SyncRunRecord
 from tower_etl.extract.session import SyncSession
 from tower_etl.http import open_http_client
 from tower_etl.schema import ON_DEMAND, TABLES
+from tower_etl.text import suggest
 from tower_etl.transform import ColumnPolicy
 
 if TYPE_CHECKING:

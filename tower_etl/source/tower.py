@@ -14,25 +14,26 @@ from dlt.common.typing import TAnyDateTime, TSecretStrValue  # noqa: TC002 dlt r
 from dlt.extract import DltResource  # noqa: TC002 dlt reads the annotations
 
 from tower_etl.config.catalog import list_misspelt
-from tower_etl.config.credentials import resolve_allow_http, resolve_ca_bundle, token_from_sources
+from tower_etl.config.credentials import (
+    parse_token,
+    resolve_allow_http,
+    resolve_ca_bundle,
+    token_from_sources,
+)
 from tower_etl.config.dlt_config import dlt_config_value
 from tower_etl.config.resolver import (
     SettingSources,
-    parse_token,
     parse_user_timestamp,
     resolve_api_version,
     resolve_duration,
     resolve_endpoint,
     resolve_http,
+    resolve_privacy,
     resolve_tables,
     resolve_workspaces,
-)
-from tower_etl.config.settings import (
-    Settings,
-    SyncOptions,
-    resolve_privacy,
     split_names,
 )
+from tower_etl.config.settings import Settings, SyncOptions
 from tower_etl.errors import ServerError
 from tower_etl.extract.discovery import discover
 from tower_etl.schema import TABLES

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tower_etl.errors import ConfigurationError, enumerate_names, suggest
+from tower_etl.errors import ConfigurationError
 from tower_etl.schema import STORED_TABLES
-from tower_etl.text import quote_text
+from tower_etl.text import enumerate_names, quote_text, suggest
 from tower_etl.views.definitions import (
     PRICE_LIST,
     create_local_tables,

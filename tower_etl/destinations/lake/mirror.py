@@ -83,14 +83,14 @@ class LakeDestination:
     Attributes:
         kind: Format of the lake.
         lake: Tables that readers use.
-        target: Paths of the staging database.
+        paths: Paths of the staging database.
         writer_lock: Lock against syncs of other machines, if the lake is remote.
         dialect: SQL dialect of the staging database.
     """
 
     kind: str
     lake: LakeFormat
-    target: DuckDBPaths
+    paths: DuckDBPaths
     writer_lock: WriterLock = field(default_factory=WriterLock)
     dialect: str = "duckdb"
 
@@ -102,7 +102,7 @@ class LakeDestination:
     @property
     def exists(self) -> bool:
         """Whether a sync of this or another machine has written to the lake."""
-        return self.target.work_dir.is_dir() or self.lake.read_manifest() is not None
+        return self.paths.work_dir.is_dir() or self.lake.read_manifest() is not None
 
     def validate(self) -> None:
         """Reject a folder that contains other files."""
@@ -111,29 +111,29 @@ class LakeDestination:
     @contextmanager
     def lock(self, clock: Clock) -> Iterator[None]:
         """Lock the folder of the staging database, and then the lake."""
-        folder = self.target.work_dir
+        folder = self.paths.work_dir
         with file_lock(folder, self.title, clock.now()), self.writer_lock.hold(clock):
             yield
 
     def package_context(self, memory: str | None = None) -> AbstractContextManager[None]:
         """Verify the lock, and return a context that keeps the staging database open."""
         self.writer_lock.check()
-        return shared_connection(self.target, memory)
+        return shared_connection(self.paths, memory)
 
     def prepare(self) -> None:
         """Resume the staging database if it belongs to the lake's snapshot; else rebuild it."""
         manifest = self.lake.read_manifest()
         snapshot = manifest.snapshot if manifest else None
-        is_current = self.target.staging.exists() and snapshot in self._read_snapshots()
-        if is_current and is_usable(self.target.staging):
+        is_current = self.paths.staging.exists() and snapshot in self._read_snapshots()
+        if is_current and is_usable(self.paths.staging):
             return
         self._delete()
         if manifest is not None:
-            part = self.target.staging.with_name("restored.duckdb")
+            part = self.paths.staging.with_name("restored.duckdb")
             part.unlink(missing_ok=True)
             _rebuild_from_lake(part, self.lake, manifest)
             self.record_snapshots(snapshot)
-            part.replace(self.target.staging)
+            part.replace(self.paths.staging)
         self.record_snapshots(snapshot)
 
     def reset(self) -> None:
@@ -143,28 +143,32 @@ class LakeDestination:
 
     def open_pipeline(self, name: str = PIPELINE) -> dlt.Pipeline:
         """Return the pipeline that loads into the staging database."""
-        return open_pipeline(self.target, name, RecordingDuckDB)
+        return open_pipeline(self.paths, name, RecordingDuckDB)
 
     def publish(
-        self, now: datetime, specs: Mapping[str, TableSpec] = TABLES, *, verify: bool = False
+        self,
+        published_at: datetime,
+        specs: Mapping[str, TableSpec] = TABLES,
+        *,
+        verify: bool = False,
     ) -> None:
         """Write the changed partitions to the lake; the formats store no column comments.
 
         Args:
-            now: End of the sync (UTC).
+            published_at: Time of the publication (UTC).
             specs: Not used.
             verify: Whether to compare all rows, instead of those that packages changed.
         """
         del specs
         old = self.lake.read_manifest()
-        snapshot = new_snapshot_name(now, uuid.uuid4().hex[:8])
+        snapshot = new_snapshot_name(published_at, uuid.uuid4().hex[:8])
         self.record_snapshots(old.snapshot if old else None, snapshot)
-        with connect(self.target.staging) as connection:
+        with connect(self.paths.staging) as connection:
             _create_missing(connection)
-            changes = read_changes(connection, now) if old and not verify else None
+            changes = read_changes(connection, published_at) if old and not verify else None
             rows, manifest = scan_staging(connection, self.kind, snapshot, old, changes)
-            self.lake.write(rows, ManifestDiff(old, manifest), now)
-            clear_changes(connection, now if changes is None else None)
+            self.lake.write(rows, ManifestDiff(old, manifest), published_at)
+            clear_changes(connection, published_at if changes is None else None)
         self.record_snapshots(snapshot)
 
     def record_snapshots(self, *snapshots: str | None) -> None:
@@ -183,14 +187,14 @@ class LakeDestination:
 
     @property
     def _snapshots_path(self) -> Path:
-        return self.target.work_dir / "copy.json"
+        return self.paths.work_dir / "copy.json"
 
     def _delete(self) -> None:
         """Delete the staging database and dlt's working folder."""
-        staging = self.target.staging
+        staging = self.paths.staging
         for path in (staging, staging.with_name(f"{staging.name}.wal")):
             path.unlink(missing_ok=True)
-        for folder in (staging.with_name(f"{staging.name}.tmp"), self.target.pipelines):
+        for folder in (staging.with_name(f"{staging.name}.tmp"), self.paths.pipelines):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -93,7 +93,7 @@ class RateLimiter:
         started = self._clock.monotonic()
         with self._queue_lock:
             while True:
-                self._ensure_open()
+                self._check_open()
                 # Read before the update, so that the network delay is never underestimated.
                 before = self._clock.monotonic()
                 earliest, now = self._try_send()
@@ -143,9 +143,9 @@ class RateLimiter:
         """
         ends = self._clock.monotonic() + seconds
         while (left := ends - self._clock.monotonic()) > 0:
-            self._ensure_open()
+            self._check_open()
             self._clock.sleep(min(left, _SLEEP_SECONDS))
-        self._ensure_open()
+        self._check_open()
 
     def close(self) -> None:
         """Allow no further call; threads that wait end with `RateLimiterClosedError`."""
@@ -181,7 +181,7 @@ class RateLimiter:
                 self._unstored.popleft()
         return earliest, now
 
-    def _ensure_open(self) -> None:
+    def _check_open(self) -> None:
         if self._closed.is_set():
             raise RateLimiterClosedError
 
