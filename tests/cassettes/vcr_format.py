@@ -86,7 +86,7 @@ class Format:
             kind: body,
         }
 
-    def normalise(self, request: vcr.request.Request) -> vcr.request.Request:
+    def normalize(self, request: vcr.request.Request) -> vcr.request.Request:
         """Return the request as the file would store it, so that the two can be compared."""
         headers = self.scrubber.scrub_headers(request.headers, KEPT_REQUEST_HEADERS)
         uri = self.scrubber.scrub_uri(request.uri)
@@ -130,7 +130,7 @@ def open_cassette(
         record_on_exception=False,
         decode_compressed_response=True,
         match_on=("method", "path", "query", "headers"),
-        before_record_request=shape.normalise,
+        before_record_request=shape.normalize,
         serializer="tape",
     )
     recorder.register_serializer("tape", shape)

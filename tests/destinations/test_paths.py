@@ -76,8 +76,8 @@ def test_a_destination_works_with_all_supported_characters_in_its_path(
     assert len(harness.read("workflows")) == len(harness.read("tasks")) == 3
     with open_reader(harness.place.path) as connection:
         assert connection.execute("SELECT count(*) FROM stg_tasks").fetchall() == [(3,)]
-    spaces = query_destination(harness.place, query_status)
-    assert [space.rows["tasks"] for space in spaces] == [3, 0]
+    workspaces = query_destination(harness.place, query_status)
+    assert [workspace.row_counts["tasks"] for workspace in workspaces] == [3, 0]
     if kind != "duckdb":
         open_mirror(harness.place).lake.maintain(world.clock.now())
         assert len(harness.read("tasks")) == 3

@@ -28,11 +28,11 @@ sys.stdin.readline()
 connection.execute("CREATE TABLE mine AS SELECT 1 AS a")
 os.kill(os.getpid(), signal.SIGKILL)
 """
-NORMALISING = "before:dlt.normalize.normalize:Normalize.run:2"
+NORMALIZING = "before:dlt.normalize.normalize:Normalize.run:2"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", [NORMALISING, LOADING])
+@pytest.mark.parametrize("point", [NORMALIZING, LOADING])
 def test_runs_of_a_pending_load_package_are_not_fetched_again(
     command: Command, platform: tuple[str, Simulator], point: str
 ) -> None:
@@ -50,7 +50,7 @@ def test_runs_of_a_pending_load_package_are_not_fetched_again(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("point", "folder"), [(LOADING, "load"), (NORMALISING, "normalize")])
+@pytest.mark.parametrize(("point", "folder"), [(LOADING, "load"), (NORMALIZING, "normalize")])
 def test_a_corrupted_pending_load_package_is_discarded_and_reported(
     still: Command, whole: Path, tmp_path: Path, point: str, folder: str
 ) -> None:

@@ -9,7 +9,7 @@ import click
 
 from tower_etl.api.endpoints import MAX_PAGE
 from tower_etl.cli import options
-from tower_etl.cli.failures import CostlyError
+from tower_etl.cli.failures import ApiCommandError
 from tower_etl.cli.output import print_json, print_message
 from tower_etl.cli.progress import format_duration
 from tower_etl.text import enumerate_names
@@ -48,13 +48,13 @@ def command(*, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 passed by c
         workers = settings.http.choose_workers(client.http.metrics.response_seconds)
         found = check_table_access(client, discovery, tables, workers)
     except Exception as error:
-        raise CostlyError(client.http.metrics) from error
+        raise ApiCommandError(client.http.metrics) from error
     finally:
         client.http.close()
     if as_json:
         print_json(_as_json(settings, discovery, found, runs))
     else:
-        print_message(_describe(settings, discovery, found, runs))
+        print_message(_describe_check(settings, discovery, found, runs))
 
 
 def _as_json(
@@ -69,8 +69,8 @@ def _as_json(
         "calls_per_second": settings.http.calls_per_second,
         "budget_share": settings.http.rate_limit_share,
         "workspaces": [
-            {"id": space.id, "name": space.name, "runs": runs[space.key]}
-            for space in discovery.workspaces
+            {"id": workspace.id, "name": workspace.name, "runs": runs[workspace.key]}
+            for workspace in discovery.workspaces
         ],
         "tables": [
             {"table": access.table, "readable": list(access.readable), "refused": access.denied}
@@ -93,7 +93,7 @@ def _estimate_seconds(calls: int | None, http_settings: HttpSettings) -> float |
     return calls / (rate * http_settings.rate_limit_share)
 
 
-def _describe(
+def _describe_check(
     settings: Settings, discovery: Discovery, found: list[TableAccess], runs: RunCounts
 ) -> str:
     lines = [
@@ -107,8 +107,8 @@ def _describe(
         f"Workspaces  {len(discovery.workspaces)}",
     ]
     lines += [
-        f"  {space.key:<18}{space.name}{_describe_count(runs[space.key])}"
-        for space in discovery.workspaces
+        f"  {workspace.key:<18}{workspace.name}{_describe_count(runs[workspace.key])}"
+        for workspace in discovery.workspaces
     ]
     lines.append(f"First sync  {_describe_estimate(runs, settings.http)}")
     lines += ["Tables      access with this token"]

@@ -23,8 +23,8 @@ _INTERRUPTED = 130
 _SHOWN_CHARS = 300
 
 
-class CostlyError(Exception):
-    """Failure of a command that may have called the API; `__cause__` is the error itself.
+class ApiCommandError(Exception):
+    """Failure of a command that calls the API; `__cause__` is the error itself.
 
     Attributes:
         metrics: Counters of the calls made before the failure.
@@ -37,7 +37,7 @@ class CostlyError(Exception):
 
 def report_failure(error: BaseException, *, as_json: bool) -> int:
     """Print why a command failed, with `--json` also as an object, and return the exit code."""
-    cause = error.__cause__ if isinstance(error, CostlyError) and error.__cause__ else error
+    cause = error.__cause__ if isinstance(error, ApiCommandError) and error.__cause__ else error
     message, code = explain_failure(cause)
     if isinstance(cause, click.UsageError):
         buffer = io.StringIO()
@@ -48,7 +48,7 @@ def report_failure(error: BaseException, *, as_json: bool) -> int:
     if os.environ.get(SETTINGS["debug"].env_name) and not isinstance(cause, click.ClickException):
         print_notice(redact_text("".join(traceback.format_exception(cause))))
     if as_json:
-        metrics = error.metrics if isinstance(error, CostlyError) else None
+        metrics = error.metrics if isinstance(error, ApiCommandError) else None
         with suppress(OSError):  # the message is on standard error already
             print_json(_failure_as_json(message, metrics))
     return code

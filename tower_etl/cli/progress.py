@@ -1,6 +1,7 @@
-"""Runs a sync in a thread while the main thread handles signals and another shows progress.
+"""Threads of the command sync: one runs the sync, others show and record its progress.
 
-Python runs signal handlers in the main thread only, so the sync must not occupy it.
+The main thread waits for signals: Python runs their handlers in it only, so that the sync must not
+occupy it.
 """
 
 from __future__ import annotations
@@ -112,11 +113,11 @@ def _handle_signals(sync_thread: SyncThread) -> Iterator[None]:
 def _show_progress(sync_thread: SyncThread) -> Iterator[None]:
     """Rewrite one line on a terminal; write a line every 30 seconds elsewhere."""
     if not sys.stderr.isatty():
-        with _repeated(lambda: write_error(f"{_describe(sync_thread)}\n"), _LINE_SECONDS):
+        with _repeated(lambda: write_error(f"{_describe_sync(sync_thread)}\n"), _LINE_SECONDS):
             yield
         return
     try:
-        with _repeated(lambda: _rewrite_line(_describe(sync_thread)), _REFRESH_SECONDS):
+        with _repeated(lambda: _rewrite_line(_describe_sync(sync_thread)), _REFRESH_SECONDS):
             yield
     finally:
         _rewrite_line("")
@@ -164,7 +165,7 @@ def _rewrite_line(text: str) -> None:
     write_error(f"\r\033[K{text[:width]}")
 
 
-def _describe(sync_thread: SyncThread) -> str:
+def _describe_sync(sync_thread: SyncThread) -> str:
     session = sync_thread.session
     return describe_progress(session) if session else "Connecting to the platform ..."
 

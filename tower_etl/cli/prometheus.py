@@ -20,22 +20,22 @@ _STATUSES = ("ok", "partial", "failed")
 _WORKSPACE_METRICS: Mapping[str, tuple[str, Callable[[WorkspaceStatus], float | None]]] = {
     "last_success_timestamp_seconds": (
         "End of the last sync that updated the workspace, apart from pending runs.",
-        lambda space: space.last_sync_at.timestamp() if space.last_sync_at else None,
+        lambda workspace: workspace.last_sync_at.timestamp() if workspace.last_sync_at else None,
     ),
     "open_runs": (
         "Runs that have not finished and are refreshed by each sync.",
-        lambda space: space.open_runs,
+        lambda workspace: workspace.open_runs,
     ),
     "pending_runs": (
         "Runs that could not be fetched yet and are retried.",
-        lambda space: len(space.pending),
+        lambda workspace: len(workspace.pending),
     ),
     "incomplete_runs": (
         "Runs that lack a part which the server did not have.",
-        lambda space: space.incomplete_runs,
+        lambda workspace: workspace.incomplete_runs,
     ),
-    "runs": ("Runs in the destination.", lambda space: space.rows["workflows"]),
-    "tasks": ("Tasks in the destination.", lambda space: space.rows["tasks"]),
+    "runs": ("Runs in the destination.", lambda workspace: workspace.row_counts["workflows"]),
+    "tasks": ("Tasks in the destination.", lambda workspace: workspace.row_counts["tasks"]),
 }
 
 _SYNC_METRICS: Mapping[str, tuple[str, Callable[[LastSync], float]]] = {
@@ -51,18 +51,18 @@ _SYNC_METRICS: Mapping[str, tuple[str, Callable[[LastSync], float]]] = {
 
 
 def build_registry(
-    spaces: Iterable[WorkspaceStatus], last: LastSync | None, now: datetime, code: int
+    workspaces: Iterable[WorkspaceStatus], last: LastSync | None, now: datetime, code: int
 ) -> CollectorRegistry:
     """Return the metrics of a destination.
 
     Args:
-        spaces: Status of its workspaces.
+        workspaces: Status of its workspaces.
         last: Sync that committed last, None if there is none.
         now: Current time (UTC), from which ages are computed.
         code: Exit code of `status`.
     """
     registry = CollectorRegistry()
-    listed = list(spaces)
+    listed = list(workspaces)
     for name, (text, read) in _WORKSPACE_METRICS.items():
         _add_workspaces(registry, name, text, {s.name: read(s) for s in listed})
     ages = {s.name: (now - s.last_sync_at).total_seconds() for s in listed if s.last_sync_at}
@@ -101,9 +101,9 @@ def _add_workspaces(
     registry: CollectorRegistry, name: str, text: str, values: Mapping[str, float | None]
 ) -> None:
     gauge = Gauge(f"tower_etl_{name}", text, ["workspace"], registry=registry)
-    for space, value in values.items():
+    for workspace, value in values.items():
         if value is not None:
-            gauge.labels(space).set(value)
+            gauge.labels(workspace).set(value)
 
 
 def _add_sync(registry: CollectorRegistry, last: LastSync) -> None:

@@ -57,39 +57,39 @@ def command(
     config = options.destination_config(destination, path, exists=True)
     running = read_progress(config)
     try:
-        spaces, last = _read(config)
+        workspaces, last = _read(config)
     except ConfigurationError:
         if not running:
             raise
-        spaces, last = [], None  # the first sync has published nothing yet
-    stale = stale_workspaces(spaces, age, now) if age is not None else []
-    code = 4 if stale or (age is not None and not spaces) else 0
+        workspaces, last = [], None  # the first sync has published nothing yet
+    stale = stale_workspaces(workspaces, age, now) if age is not None else []
+    code = 4 if stale or (age is not None and not workspaces) else 0
     if prometheus is not None:
-        _write_metrics(prometheus, spaces, last, now, code)
+        _write_metrics(prometheus, workspaces, last, now, code)
     elif as_json:
-        names = [space.name for space in stale]
+        names = [workspace.name for workspace in stale]
         shown = {
-            "workspaces": [space.as_json() for space in spaces],
+            "workspaces": [workspace.as_json() for workspace in workspaces],
             "stale": names,
             "running": running.as_json() if running else None,
         }
         print_json(shown)
     else:
-        if spaces or not running:
-            _print(spaces)
+        if workspaces or not running:
+            _print(workspaces)
         if running:
             print_message(
                 f"Running: process {running.pid} on {running.host}: {running.progress}"
-                + ("" if spaces else ". The tables appear when this first sync ends.")
+                + ("" if workspaces else ". The tables appear when this first sync ends.")
             )
-    for space in stale:
-        shown_time = _show(space.last_sync_at)
-        print_notice(f"Stale: {space.name}, last synced {shown_time}")
+    for workspace in stale:
+        shown_time = _show(workspace.last_sync_at)
+        print_notice(f"Stale: {workspace.name}, last synced {shown_time}")
     return code
 
 
 def _write_metrics(
-    path: str, spaces: list[WorkspaceStatus], last: LastSync | None, now: datetime, code: int
+    path: str, workspaces: list[WorkspaceStatus], last: LastSync | None, now: datetime, code: int
 ) -> None:
     try:
         from tower_etl.cli.prometheus import build_registry, write  # noqa: PLC0415 an extra
@@ -97,7 +97,7 @@ def _write_metrics(
         command = install_command("metrics")
         msg = f"--prometheus needs the package {error.name}. Run: {command}"
         raise ConfigurationError(msg) from None
-    write(build_registry(spaces, last, now, code), path)
+    write(build_registry(workspaces, last, now, code), path)
 
 
 def read_max_age(text: str) -> timedelta:
@@ -122,43 +122,43 @@ def _read(config: DestinationConfig) -> tuple[list[WorkspaceStatus], LastSync | 
     return query_destination(config, lambda query: (query_status(query), query_last_sync(query)))
 
 
-def _print(spaces: list[WorkspaceStatus]) -> None:
+def _print(workspaces: list[WorkspaceStatus]) -> None:
     rows = [
         (
-            space.name,
-            str(space.id or ""),
-            _show(space.cursor),
-            space.open_runs,
-            len(space.pending),
-            _show(space.last_sync_at),
-            _show(space.reconciled_at),
-            *space.rows.values(),
+            workspace.name,
+            str(workspace.id or ""),
+            _show(workspace.cursor),
+            workspace.open_runs,
+            len(workspace.pending),
+            _show(workspace.last_sync_at),
+            _show(workspace.reconciled_at),
+            *workspace.row_counts.values(),
         )
-        for space in spaces
+        for workspace in workspaces
     ]
     names = ("workspace", "id", "cursor", "open runs", "pending", "last sync", "last reconciled")
     print_message(format_table((*names, "runs", "tasks"), rows))
-    for space in spaces:
-        for line in _describe_problems(space):
+    for workspace in workspaces:
+        for line in _describe_problems(workspace):
             print_message(line)
 
 
-def _describe_problems(space: WorkspaceStatus) -> list[str]:
+def _describe_problems(workspace: WorkspaceStatus) -> list[str]:
     """Return a line for each reason why the tables of a workspace are incomplete."""
     lines = []
-    if space.invisible_since:
+    if workspace.invisible_since:
         lines.append(
-            f"Not visible: {space.name}, since {_show(space.invisible_since)}. The token can no "
-            "longer see this workspace; its rows are kept."
+            f"Not visible: {workspace.name}, since {_show(workspace.invisible_since)}. The token "
+            "can no longer see this workspace; its rows are kept."
         )
-    ordered = sorted(space.pending.items(), key=lambda item: item[1].first_failed_at)
-    lines += [_describe_pending(space.name, run_id, run) for run_id, run in ordered[:_SHOWN]]
+    ordered = sorted(workspace.pending.items(), key=lambda item: item[1].first_failed_at)
+    lines += [_describe_pending(workspace.name, run_id, run) for run_id, run in ordered[:_SHOWN]]
     if len(ordered) > _SHOWN:
-        lines.append(f"Pending: {space.name}: {len(ordered) - _SHOWN:,} more (see --json).")
-    if space.incomplete_runs:
+        lines.append(f"Pending: {workspace.name}: {len(ordered) - _SHOWN:,} more (see --json).")
+    if workspace.incomplete_runs:
         lines.append(
-            f"Incomplete: {space.name}: {space.incomplete_runs:,} runs lack a part that the "
-            "server did not have (`missing_parts` in `workflows`)."
+            f"Incomplete: {workspace.name}: {workspace.incomplete_runs:,} runs lack a part that "
+            "the server did not have (`missing_parts` in `workflows`)."
         )
     return lines
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tower_etl.cli import options
-from tower_etl.cli.failures import CostlyError
+from tower_etl.cli.failures import ApiCommandError
 from tower_etl.cli.output import print_json, print_message, show_info
 from tower_etl.cli.progress import run_with_progress
 from tower_etl.text import pluralize
@@ -76,7 +76,7 @@ def command(
         with _hidden_modules("pandas", *(() if config.kind == "iceberg" else ("sqlalchemy",))):
             report, code = run_with_progress(sync, config.work_dir, quiet=quiet)
     except Exception as error:
-        raise CostlyError(sync.metrics) from error
+        raise ApiCommandError(sync.metrics) from error
     if as_json:
         print_json(_as_json(report))
     elif not quiet or (code and not report.result.stopped):
@@ -88,22 +88,22 @@ def _as_json(report: SyncReport) -> dict[str, Any]:
     """Return the `--json` object, with `error` if every workspace failed."""
     found = report.as_json()
     if report.result.status == "failed":
-        found["error"] = "; ".join(str(space.error) for space in report.result.failed)
+        found["error"] = "; ".join(str(workspace.error) for workspace in report.result.failed)
     return found
 
 
-def describe_incomplete(space: WorkspaceResult) -> list[str]:
+def describe_incomplete(workspace: WorkspaceResult) -> list[str]:
     """Return lines on the runs of a workspace that are pending or lack a part."""
     lines = []
-    if space.pending:
-        pending = pluralize(len(space.pending), "run")
+    if workspace.pending:
+        pending = pluralize(len(workspace.pending), "run")
         lines.append(
-            f"Pending: {space.name}: {pending} could not be fetched; the next syncs retry. "
+            f"Pending: {workspace.name}: {pending} could not be fetched; the next syncs retry. "
             "`tower-etl status` lists them."
         )
-    for part, count in space.incomplete.items():
+    for part, count in workspace.incomplete.items():
         lines.append(
-            f"Incomplete: {space.name}: the server does not have the {part} of "
+            f"Incomplete: {workspace.name}: the server does not have the {part} of "
             f"{pluralize(count, 'run')}; the daily reconciliation retries (`missing_parts` in "
             "`workflows`)."
         )
@@ -128,9 +128,9 @@ def describe_report(report: SyncReport, path: str) -> str:
     ]
     lines += [f"Warning: {warning}" for warning in sync_result.warnings]
     lines += [f"Failed: {error}" for error in sync_result.reference_errors]
-    lines += [f"Failed: {space.error}" for space in sync_result.failed if space.error]
-    for space in sync_result.workspaces.values():
-        lines += describe_incomplete(space)
+    lines += [f"Failed: {workspace.error}" for workspace in sync_result.failed if workspace.error]
+    for workspace in sync_result.workspaces.values():
+        lines += describe_incomplete(workspace)
     if sync_result.stopped:
         lines.append("Stopped. Committed data is safe. Run the same command to resume.")
     return "\n".join(lines)
@@ -154,7 +154,7 @@ class _HidingFinder:
 def _hidden_modules(*names: str) -> Iterator[None]:
     """Hide modules inside the context, except those that are imported already.
 
-    pyarrow imports pandas when it converts the first Python list, to recognise pandas' types, and
+    pyarrow imports pandas when it converts the first Python list, to recognize pandas' types, and
     dlt imports SQLAlchemy, if it is installed, to write a URL. Both work without, and the imports
     take a fifth of the time of a sync without changes.
     """

@@ -76,24 +76,26 @@ class DirectMergeClient(SqlJobClientWithStagingDataset):
     def complete_load(self, load_id: str) -> None:
         """Merge all tables and record the package as loaded, in one transaction."""
         with self.sql_client.begin_transaction():
-            rows = {name: self.read_files(name, paths) for name, paths in _list_files().items()}
-            self.merge_package(rows)
+            row_sources = {
+                name: self.read_files(name, paths) for name, paths in _list_files().items()
+            }
+            self.merge_package(row_sources)
             super().complete_load(load_id)
 
-    def merge_package(self, rows: Mapping[str, str]) -> None:
+    def merge_package(self, row_sources: Mapping[str, str]) -> None:
         """Merge the rows of a package.
 
         Args:
-            rows: SQL expression that reads the rows of a table, by table.
+            row_sources: SQL expression that reads the rows of a table, by table.
         """
-        for name, source in rows.items():
-            self._load(name, source)
+        for name, row_source in row_sources.items():
+            self._load(name, row_source)
 
     def read_files(self, name: str, paths: Sequence[str]) -> str:
         """Return the SQL expression that reads the rows of Parquet files of a table."""
         raise NotImplementedError
 
-    def select_last(self, rows: str, key: Sequence[str]) -> str:
+    def select_last(self, row_source: str, key: Sequence[str]) -> str:
         """Return a query of the last row of each key."""
         raise NotImplementedError
 
@@ -107,32 +109,32 @@ class DirectMergeClient(SqlJobClientWithStagingDataset):
         """
         raise NotImplementedError
 
-    def _load(self, name: str, rows: str) -> None:
+    def _load(self, name: str, row_source: str) -> None:
         """Load rows into a table; a merge replaces rows by merge key or primary key."""
         table = self.prepare_load_table(name)
         qualified_name = self.sql_client.make_qualified_table_name(name)
-        query = f"SELECT * FROM {rows}"  # noqa: S608 names of this package
+        query = f"SELECT * FROM {row_source}"  # noqa: S608 names of this package
         if table["write_disposition"] == "merge":
-            self.sql_client.execute_sql(_delete_replaced(table, qualified_name, rows))
+            self.sql_client.execute_sql(_delete_replaced(table, qualified_name, row_source))
             key = _list_columns(table, "primary_key")
-            query = self.select_last(rows, key) if key else query
+            query = self.select_last(row_source, key) if key else query
             for removed in _list_columns(table, "hard_delete"):
                 query = f"SELECT * FROM ({query}) AS live WHERE {removed} IS NOT TRUE"  # noqa: S608 names of this package
         self.insert(qualified_name, ", ".join(map(quote_name, table["columns"])), query)
 
 
-def _delete_replaced(table: PreparedTableSchema, qualified_name: str, rows: str) -> str:
+def _delete_replaced(table: PreparedTableSchema, qualified_name: str, row_source: str) -> str:
     """Return the statement that deletes the rows which the rows of a package replace.
 
     The scope of the resource selects them, else the merge key, else the primary key.
     """
     scope: Any = table.get("x-merge-destination-scope")
     if scope:
-        condition = scope.format(table=qualified_name, staging_table=rows)
+        condition = scope.format(table=qualified_name, staging_table=row_source)
     else:
         key = _list_columns(table, "merge_key") or _list_columns(table, "primary_key")
         same = " AND ".join(f"new.{name} = {qualified_name}.{name}" for name in key)
-        condition = f"EXISTS (SELECT 1 FROM {rows} AS new WHERE {same})"  # noqa: S608 names of this package
+        condition = f"EXISTS (SELECT 1 FROM {row_source} AS new WHERE {same})"  # noqa: S608 names of this package
     return f"DELETE FROM {qualified_name} WHERE {condition}"  # noqa: S608 names of this package
 
 

@@ -101,7 +101,7 @@ class CachedPipeline(dlt.Pipeline):
 def dlt_defaults() -> Iterator[None]:
     """Apply tower-etl's defaults of dlt settings that the user has not configured.
 
-    dlt reads its runtime settings on import, so they are initialised again here.
+    dlt reads its runtime settings on import, so they are initialized again here.
     """
     unset = {key: value for key, value in _DEFAULTS.items() if dlt.config.get(key) is None}
     with dlt.config.values(unset):
@@ -182,7 +182,7 @@ def declare_schema(
 
 
 def load_package(pipeline: dlt.Pipeline, source: DltSource, *, makes_tables: bool) -> None:
-    """Extract, normalise and load one package.
+    """Extract, normalize and load one package.
 
     Args:
         pipeline: Pipeline without pending packages.

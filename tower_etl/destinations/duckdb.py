@@ -162,13 +162,13 @@ class DirectMergeDuckDBClient(DirectMergeClient, DuckDbClient):
         # Without `hive_partitioning`, DuckDB reads a parent folder `a=1` as a column.
         return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
 
-    def select_last(self, rows: str, key: Sequence[str]) -> str:
+    def select_last(self, row_source: str, key: Sequence[str]) -> str:
         """Return a query of the last row of each key; a plain one if no key is repeated."""
         names = ", ".join(key)
-        repeated = f"SELECT 1 FROM {rows} GROUP BY {names} HAVING count(*) > 1 LIMIT 1"  # noqa: S608 names of this package
+        repeated = f"SELECT 1 FROM {row_source} GROUP BY {names} HAVING count(*) > 1 LIMIT 1"  # noqa: S608 names of this package
         if not self.sql_client.execute_sql(repeated):
-            return f"SELECT * FROM {rows}"  # noqa: S608 names of this package
-        numbered = f"SELECT *, row_number() OVER () AS _number FROM {rows}"  # noqa: S608 names of this package
+            return f"SELECT * FROM {row_source}"  # noqa: S608 names of this package
+        numbered = f"SELECT *, row_number() OVER () AS _number FROM {row_source}"  # noqa: S608 names of this package
         last = f"row_number() OVER (PARTITION BY {names} ORDER BY _number DESC) = 1"
         return f"SELECT * EXCLUDE (_number) FROM ({numbered}) QUALIFY {last}"  # noqa: S608 names of this package
 

@@ -1,8 +1,8 @@
 """Detection of tables and views that have a reserved name but were not written by tower-etl.
 
 A sync would add columns to such a table, replace its rows, or replace the view. A table is
-recognised as one of tower-etl if dlt's stored schema contains it, or if it has all expected
-columns: an interrupted sync may have created it before it stored the schema. A view is recognised
+recognized as one of tower-etl if dlt's stored schema contains it, or if it has all expected
+columns: an interrupted sync may have created it before it stored the schema. A view is recognized
 by its comment.
 """
 

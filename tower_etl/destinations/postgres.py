@@ -299,10 +299,10 @@ class DirectMergePostgresClient(DirectMergeClient, PostgresClient):
         self.sql_client.execute_sql(f"ANALYZE {copied}")
         return copied
 
-    def select_last(self, rows: str, key: Sequence[str]) -> str:
+    def select_last(self, row_source: str, key: Sequence[str]) -> str:
         """Return a query of the last row of each key."""
         names = ", ".join(key)
-        return f"SELECT DISTINCT ON ({names}) * FROM {rows} ORDER BY {names}, {_NUMBER} DESC"  # noqa: S608 names of this package
+        return f"SELECT DISTINCT ON ({names}) * FROM {row_source} ORDER BY {names}, {_NUMBER} DESC"  # noqa: S608 names of this package
 
     def insert(self, qualified_name: str, columns: str, query: str) -> None:
         """Insert the rows of a query into a table, without the number of each row."""

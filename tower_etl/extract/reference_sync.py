@@ -191,7 +191,7 @@ class ReferenceSync:
         if not self._tables & RUN_TABLES:
             return frozenset()
         names = {name for entity in ENTITIES for name in (entity.table, f"{entity.table}_history")}
-        return frozenset(self.state.initialised.keys() & names - self._tables)
+        return frozenset(self.state.initialized.keys() & names - self._tables)
 
     def _own_tables(self) -> frozenset[str]:
         return frozenset(entity.table for entity in select_entities(self._tables))
@@ -236,7 +236,7 @@ class ReferenceSync:
 
         Once a pipeline is stored, it looks as if its versions had been requested, too.
         """
-        if not self.state.initialised.get(_VERSIONS):
+        if not self.state.initialized.get(_VERSIONS):
             return
         known = self._read_fingerprints()
         changed = {

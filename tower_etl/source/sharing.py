@@ -103,7 +103,7 @@ def _list_schemas(client: Any, pipeline_name: str) -> set[str]:  # noqa: ANN401 
 
 
 def _has_tables(tables: Mapping[str, Any]) -> bool:
-    """Return whether a table is of the source, recognised by its key and `workspace_id`."""
+    """Return whether a table is of the source, recognized by its key and `workspace_id`."""
     return any(
         {*TABLES[name].key, "workspace_id"} <= table.get("columns", {}).keys()
         for name, table in tables.items()

@@ -1,4 +1,4 @@
-"""State of reference data: pending, denied and initialised tables, and unresolved ids."""
+"""State of reference data: pending, denied and initialized tables, and unresolved ids."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ReferenceState:
 
     Attributes:
         pending: Tables that could not be read everywhere, and are requested by the next sync.
-        initialised: Keys of the workspaces for which a table was requested, by table.
+        initialized: Keys of the workspaces for which a table was requested, by table.
         denied: Partitions that denied access, by table; reported once, and requested again at
             each reconciliation.
         unresolved: Ids of pipelines that runs reference and no list contains.
@@ -48,7 +48,7 @@ class ReferenceState:
     """
 
     pending: frozenset[str] = frozenset()
-    initialised: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    initialized: Mapping[str, frozenset[str]] = field(default_factory=dict)
     denied: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unresolved: frozenset[int] = frozenset()
     service: str | None = None
@@ -67,19 +67,19 @@ class ReferenceState:
     def list_unloaded(self, tables: Iterable[str], keys: Iterable[str]) -> frozenset[str]:
         """Return the tables that were not requested for each of the workspaces."""
         workspaces = frozenset(keys)
-        return frozenset(t for t in tables if workspaces - self.initialised.get(t, frozenset()))
+        return frozenset(t for t in tables if workspaces - self.initialized.get(t, frozenset()))
 
     def load(self, tables: Iterable[str], keys: Iterable[str]) -> ReferenceState:
         """Return the state after tables were requested for workspaces."""
-        added = {table: self.initialised.get(table, frozenset()).union(keys) for table in tables}
-        return replace(self, initialised={**self.initialised, **added})
+        added = {table: self.initialized.get(table, frozenset()).union(keys) for table in tables}
+        return replace(self, initialized={**self.initialized, **added})
 
     def unload(self, tables: Iterable[str], keys: Iterable[str]) -> ReferenceState:
         """Return the state after the tables of workspaces were not read completely."""
         left = {
-            table: self.initialised.get(table, frozenset()).difference(keys) for table in tables
+            table: self.initialized.get(table, frozenset()).difference(keys) for table in tables
         }
-        return replace(self, initialised={**self.initialised, **left})
+        return replace(self, initialized={**self.initialized, **left})
 
     def record_unresolved(self, pipelines: Iterable[int]) -> ReferenceState:
         """Return the state with pipeline ids that no list contains (at most 1,000 are kept)."""
@@ -104,7 +104,7 @@ def read_reference_state(state: Mapping[str, Any]) -> ReferenceState:
     audit = resources.get("audit_logs", {}).get("cursor") or stored.get("audit", {})
     return ReferenceState(
         pending=frozenset(pending if isinstance(pending, list) else ()),
-        initialised=loaded,
+        initialized=loaded,
         denied={table: frozenset(keys) for table, keys in stored.get("refused", {}).items()},
         unresolved=frozenset(stored.get("unknown", ())),
         service=resources.get("service_info", {}).get("digest") or stored.get("service"),
@@ -126,7 +126,7 @@ def write_reference_state(state: MutableMapping[str, Any], known: ReferenceState
         "launches_after": known.launches_after,
     }
     resources = state.setdefault("resources", {})
-    for table, keys in known.initialised.items():
+    for table, keys in known.initialized.items():
         resources.setdefault(table, {})["loaded"] = sorted(keys)
     if known.service:
         resources.setdefault("service_info", {})["digest"] = entities.pop("service")

@@ -71,7 +71,7 @@ def _iter_files(dialect: str) -> Iterator[tuple[str, str]]:
     yield "models/sources.yml", _dump({"version": 2, "sources": [_make_source()]})
     for view in views.values():
         yield f"models/{view.kind}/{view.name}.sql", _make_model(view, dialect, views)
-        yield f"models/{view.kind}/{view.name}.yml", _dump(_describe(view))
+        yield f"models/{view.kind}/{view.name}.yml", _dump(_describe_model(view))
 
 
 def _make_project() -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _make_model(view: View, dialect: str, views: Mapping[str, View]) -> str:
     return _READ.sub(name, sql).strip() + "\n"
 
 
-def _describe(view: View) -> dict[str, Any]:
+def _describe_model(view: View) -> dict[str, Any]:
     columns = [
         {"name": column, "description": text} for column, text in view.docs.column_comments.items()
     ]

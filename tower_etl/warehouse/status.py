@@ -39,7 +39,7 @@ class WorkspaceStatus:
         reconciled_at: Start of the last reconciliation (UTC).
         last_sync_at: End of the last sync that read its listing and tried to fetch each of its new
             runs (UTC); those that failed are pending.
-        rows: Number of runs and tasks by table.
+        row_counts: Number of runs and tasks by table.
         pending: Runs whose last fetch failed, by id; later syncs retry them.
         incomplete_runs: Number of runs without a part that the server did not have.
         invisible_since: Start of the first sync that no longer saw the workspace (UTC), None while
@@ -52,7 +52,7 @@ class WorkspaceStatus:
     open_runs: int
     reconciled_at: datetime | None
     last_sync_at: datetime | None
-    rows: Mapping[str, int]
+    row_counts: Mapping[str, int]
     pending: Mapping[str, FailedRun] = field(default_factory=dict)
     incomplete_runs: int = 0
     invisible_since: datetime | None = None
@@ -73,7 +73,7 @@ class WorkspaceStatus:
             "name": self.name,
             **times,
             "open_runs": self.open_runs,
-            "rows": dict(self.rows),
+            "rows": dict(self.row_counts),
             "pending": [run.as_json(run_id) for run_id, run in self.pending.items()],
             "incomplete_runs": self.incomplete_runs,
         }
@@ -144,14 +144,18 @@ def query_status(query: Query) -> list[WorkspaceStatus]:
     counts = {table: _count(query, table) for table in _COUNTED}
     counts["incomplete"] = _count_incomplete(query)
     found = [_status(key, state, last, counts) for key, state in states.items()]
-    return sorted(found, key=lambda space: space.name)
+    return sorted(found, key=lambda workspace: workspace.name)
 
 
 def stale_workspaces(
-    spaces: Iterable[WorkspaceStatus], max_age: timedelta, now: datetime
+    workspaces: Iterable[WorkspaceStatus], max_age: timedelta, now: datetime
 ) -> list[WorkspaceStatus]:
     """Return the workspaces whose last successful sync is older than a duration."""
-    return [s for s in spaces if s.last_sync_at is None or now - s.last_sync_at > max_age]
+    return [
+        workspace
+        for workspace in workspaces
+        if workspace.last_sync_at is None or now - workspace.last_sync_at > max_age
+    ]
 
 
 def _status(
@@ -168,7 +172,7 @@ def _status(
         open_runs=len(state.open),
         reconciled_at=state.reconciled_at,
         last_sync_at=last_sync_at,
-        rows={table: counts[table].get(key, 0) for table in _COUNTED},
+        row_counts={table: counts[table].get(key, 0) for table in _COUNTED},
         pending=state.failed,
         incomplete_runs=counts["incomplete"].get(key, 0),
         invisible_since=state.invisible_since,
@@ -185,8 +189,8 @@ def _read_states(query: Query) -> dict[str, WorkspaceState]:
         "ORDER BY version DESC, created_at DESC LIMIT 1"
     )
     state = decompress_state(newest[0][0]) if newest else {}
-    spaces = state.get("sources", {}).get("tower", {}).get("workspaces", {})
-    return {key: load_state(stored) for key, stored in spaces.items()}
+    workspaces = state.get("sources", {}).get("tower", {}).get("workspaces", {})
+    return {key: load_state(stored) for key, stored in workspaces.items()}
 
 
 def _read_last_syncs(query: Query) -> dict[str, tuple[str, datetime | None]]:
@@ -198,12 +202,12 @@ def _read_last_syncs(query: Query) -> dict[str, tuple[str, datetime | None]]:
     found: dict[str, tuple[str, datetime | None]] = {}
     rows = query("SELECT CAST(workspaces AS VARCHAR), finished_at FROM sync_runs ORDER BY 2 DESC")
     for text, finished_at in rows:
-        for space in json.loads(text):
-            if space["id"] is None and space["name"] != PERSONAL:
+        for workspace in json.loads(text):
+            if workspace["id"] is None and workspace["name"] != PERSONAL:
                 continue  # a selector without a matching workspace
-            key = PERSONAL if space["id"] is None else str(space["id"])
-            name, time = found.get(key, (space["name"], None))
-            is_fresh = space.get("completed", space["status"] == "ok")
+            key = PERSONAL if workspace["id"] is None else str(workspace["id"])
+            name, time = found.get(key, (workspace["name"], None))
+            is_fresh = workspace.get("completed", workspace["status"] == "ok")
             found[key] = (name, time or (finished_at if is_fresh else None))
     return found
 
@@ -221,4 +225,4 @@ def _count(query: Query, table: str, where: str = "true") -> dict[str, int]:
     rows = query(
         f"SELECT workspace_id, count(*) FROM {table} WHERE {where} GROUP BY 1"  # noqa: S608 constants
     )
-    return {PERSONAL if space is None else str(space): count for space, count in rows}
+    return {PERSONAL if key is None else str(key): count for key, count in rows}

@@ -30,11 +30,11 @@ class LakeFormat(Protocol):
         """
         ...
 
-    def write(self, rows: PartitionReader, diff: ManifestDiff, now: datetime) -> None:
+    def write(self, reader: PartitionReader, diff: ManifestDiff, now: datetime) -> None:
         """Write the changed partitions, and then the new manifest.
 
         Args:
-            rows: Reader of the partitions of the staging database.
+            reader: Reader of the partitions of the staging database.
             diff: Difference between the manifest of `read_manifest` and the new one.
             now: Current time (UTC), to delete files whose retention has ended.
         """

@@ -37,21 +37,21 @@ _PARENTS = ("workflows", "launches")
 class RecordingClient(DirectMergeDuckDBClient):
     """dlt client that records the months of each package."""
 
-    def merge_package(self, rows: Mapping[str, str]) -> None:
+    def merge_package(self, row_sources: Mapping[str, str]) -> None:
         """Merge all tables, and record the months of their new rows."""
         for statement in _CREATE:
             self.sql_client.execute_sql(statement)
         for name in _PARENTS:
-            if name in rows and self._moves(name, rows[name]):
+            if name in row_sources and self._moves(name, row_sources[name]):
                 self._record(_ANY, "SELECT ''")
-        super().merge_package(rows)
-        for name, source in rows.items():
-            scheme = partition_scheme(name, source)
+        super().merge_package(row_sources)
+        for name, row_source in row_sources.items():
+            scheme = partition_scheme(name, row_source)
             self._record(name, f"SELECT DISTINCT {scheme.month_text} FROM {scheme.source}")  # noqa: S608 names of this package
 
-    def _moves(self, name: str, rows: str) -> bool:
+    def _moves(self, name: str, row_source: str) -> bool:
         """Return whether a stored row gets another month, and its rows in other tables with it."""
-        old, new = partition_scheme(name), partition_scheme(name, rows)
+        old, new = partition_scheme(name), partition_scheme(name, row_source)
         found = self.sql_client.execute_sql(
             f"SELECT 1 FROM (SELECT id, {old.month} AS m FROM {old.source}) AS a "  # noqa: S608 names of this package
             f"JOIN (SELECT id, {new.month} AS m FROM {new.source}) AS b USING (id) "

@@ -54,10 +54,10 @@ class DeltaLake:
         """Return the manifest of the last sync."""
         return self.manifests.read()
 
-    def write(self, rows: PartitionReader, diff: ManifestDiff, now: datetime) -> None:
+    def write(self, reader: PartitionReader, diff: ManifestDiff, now: datetime) -> None:
         """Commit each changed table, `workflows` last; a new table takes several commits."""
         del now
-        write = partial(self._write_table, rows)
+        write = partial(self._write_table, reader)
         commit_tables(diff, self.manifests, self.writer_lock, write)
 
     def open_datasets(self, manifest: Manifest) -> Mapping[str, Dataset]:
@@ -110,7 +110,7 @@ class DeltaLake:
         except TableNotFoundError:
             return None
 
-    def _write_table(self, rows: PartitionReader, task: TableCommit) -> str:
+    def _write_table(self, reader: PartitionReader, task: TableCommit) -> str:
         """Commit the changed partitions, and return the resulting version of the table.
 
         The table is opened before the lock is verified. If another sync commits after that, the
@@ -128,16 +128,16 @@ class DeltaLake:
         self.writer_lock.check()
         with explained_commit(change.table, self.title, DeltaError):
             if change.is_new and not task.committed_version:
-                self._create(rows, change, sorted(task.months), table)
+                self._create(reader, change, sorted(task.months), table)
             elif change.is_new or is_ahead:
-                self._replace_all(rows, change.table, task.months, table)
+                self._replace_all(reader, change.table, task.months, table)
             elif task.is_due:
-                self._replace_months(rows, change, table)
+                self._replace_months(reader, change, table)
         return str((table or DeltaTable(self._table_path(change.table))).version())
 
     def _create(
         self,
-        rows: PartitionReader,
+        reader: PartitionReader,
         change: TableDiff,
         months: Sequence[str],
         table: DeltaTable | None,
@@ -146,31 +146,31 @@ class DeltaLake:
 
         The writer keeps a file per partition of a commit open, and much of each in memory.
         """
-        self._replace_all(rows, change.table, months[:_MONTHS_PER_COMMIT], table)
+        self._replace_all(reader, change.table, months[:_MONTHS_PER_COMMIT], table)
         created = table or DeltaTable(self._table_path(change.table))
         for first in range(_MONTHS_PER_COMMIT, len(months), _MONTHS_PER_COMMIT):
             written = tuple(months[first : first + _MONTHS_PER_COMMIT])
             self.writer_lock.check()
-            self._replace_months(rows, replace(change, written=written, removed=()), created)
+            self._replace_months(reader, replace(change, written=written, removed=()), created)
 
     def _replace_all(
-        self, rows: PartitionReader, name: str, months: Iterable[str], table: DeltaTable | None
+        self, reader: PartitionReader, name: str, months: Iterable[str], table: DeltaTable | None
     ) -> None:
         write_deltalake(
             table or self._table_path(name),
-            rows.read(name, months),
+            reader.read(name, months),
             mode="overwrite",
             schema_mode="overwrite",
-            partition_by=[MONTH] if rows.has_months(name) else None,
+            partition_by=[MONTH] if reader.has_months(name) else None,
         )
 
     def _replace_months(
-        self, rows: PartitionReader, change: TableDiff, table: DeltaTable | None
+        self, reader: PartitionReader, change: TableDiff, table: DeltaTable | None
     ) -> None:
         months = [*change.written, *change.removed]
         write_deltalake(
             table or self._table_path(change.table),
-            rows.read(change.table, change.written),
+            reader.read(change.table, change.written),
             mode="overwrite",
-            predicate=month_predicate(months) if rows.has_months(change.table) else None,
+            predicate=month_predicate(months) if reader.has_months(change.table) else None,
         )

@@ -78,7 +78,7 @@ class IcebergLake:
         """Return the manifest of the last sync."""
         return self.manifests.read()
 
-    def write(self, rows: PartitionReader, diff: ManifestDiff, now: datetime) -> None:
+    def write(self, reader: PartitionReader, diff: ManifestDiff, now: datetime) -> None:
         """Commit each changed table, `workflows` last."""
         del now
 
@@ -87,7 +87,7 @@ class IcebergLake:
             # Opened lazily: opening creates a file, and the in-progress marker must be the first.
             return open_catalog(self.folder)
 
-        write = partial(self._write_table, get_catalog, rows)
+        write = partial(self._write_table, get_catalog, reader)
         commit_tables(diff, self.manifests, self.writer_lock, write)
 
     def open_datasets(self, manifest: Manifest) -> Mapping[str, Dataset]:
@@ -130,7 +130,7 @@ class IcebergLake:
         return dataset.dataset(table.schema().as_arrow().empty_table())
 
     def _write_table(
-        self, get_catalog: Callable[[], Catalog], rows: PartitionReader, task: TableCommit
+        self, get_catalog: Callable[[], Catalog], reader: PartitionReader, task: TableCommit
     ) -> str:
         """Commit the changed partitions, and return the resulting snapshot of the table."""
         if task.is_done:
@@ -141,20 +141,20 @@ class IcebergLake:
             table = load_or_register_table(catalog, name, hint)
             self.writer_lock.check()
             if table is None:
-                table = self._create_table(catalog, rows, task)
+                table = self._create_table(catalog, reader, task)
             else:
-                _change_table(table, rows, task)
+                _change_table(table, reader, task)
             self._update_version_hint(name, table, hint)
         return snapshot_id(table)
 
-    def _create_table(self, catalog: Catalog, rows: PartitionReader, task: TableCommit) -> Table:
+    def _create_table(self, catalog: Catalog, reader: PartitionReader, task: TableCommit) -> Table:
         name = task.change.table
         key, location = (DATASET, name), f"{self.folder.url}/{name}"
-        schema = rows.read_schema(name)
+        schema = reader.read_schema(name)
         with catalog.create_table_transaction(key, schema=schema, location=location) as commit:
-            if rows.has_months(name):
+            if reader.has_months(name):
                 commit.update_spec().add_identity(MONTH).commit()
-            _append(commit, rows, name, task.months)
+            _append(commit, reader, name, task.months)
         return catalog.load_table(key)
 
     def _update_version_hint(self, name: str, table: Table, hint: VersionHint | None) -> None:
@@ -190,7 +190,7 @@ class IcebergLake:
                 yield file
 
 
-def _change_table(table: Table, rows: PartitionReader, task: TableCommit) -> None:
+def _change_table(table: Table, reader: PartitionReader, task: TableCommit) -> None:
     """Replace the changed partitions, or all rows, in one transaction.
 
     A table without the snapshot of the manifest is not the table of the last sync, so all rows are
@@ -203,12 +203,12 @@ def _change_table(table: Table, rows: PartitionReader, task: TableCommit) -> Non
         return
     with table.transaction() as commit:
         if change.is_new:
-            commit.update_schema().union_by_name(rows.read_schema(change.table)).commit()
-        split = rows.has_months(change.table)
+            commit.update_schema().union_by_name(reader.read_schema(change.table)).commit()
+        split = reader.has_months(change.table)
         if split and table.spec().is_unpartitioned():
             commit.update_spec().add_identity(MONTH).commit()
         _delete(commit, [*change.written, *change.removed] if split and not replaces_all else None)
-        _append(commit, rows, change.table, task.months if replaces_all else change.written)
+        _append(commit, reader, change.table, task.months if replaces_all else change.written)
 
 
 def _delete(commit: Transaction, months: Sequence[str] | None) -> None:
@@ -220,8 +220,8 @@ def _delete(commit: Transaction, months: Sequence[str] | None) -> None:
         commit.delete(AlwaysTrue() if months is None else month_predicate(months))
 
 
-def _append(commit: Transaction, rows: PartitionReader, name: str, months: Iterable[str]) -> None:
+def _append(commit: Transaction, reader: PartitionReader, name: str, months: Iterable[str]) -> None:
     for month in months:
-        batch = rows.read(name, [month]).read_all()
+        batch = reader.read(name, [month]).read_all()
         if batch.num_rows:
             commit.append(batch)

@@ -166,8 +166,8 @@ class LakeDestination:
         with connect(self.paths.staging) as connection:
             _create_missing(connection)
             changes = read_changes(connection, published_at) if old and not verify else None
-            rows, manifest = scan_staging(connection, self.kind, snapshot, old, changes)
-            self.lake.write(rows, ManifestDiff(old, manifest), published_at)
+            reader, manifest = scan_staging(connection, self.kind, snapshot, old, changes)
+            self.lake.write(reader, ManifestDiff(old, manifest), published_at)
             clear_changes(connection, published_at if changes is None else None)
         self.record_snapshots(snapshot)
 

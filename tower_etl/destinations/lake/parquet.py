@@ -70,16 +70,16 @@ class ParquetLake:
             raise foreign_files_error(self.folder)
         return None
 
-    def write(self, rows: PartitionReader, diff: ManifestDiff, now: datetime) -> None:
+    def write(self, reader: PartitionReader, diff: ManifestDiff, now: datetime) -> None:
         """Write a new snapshot, and point the link to it."""
         staging = self.folder / SNAPSHOTS / "draft"
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
         tables = {}
         for change in diff.changes:
-            contents = self._assign_files(rows, diff, change)
+            contents = self._assign_files(reader, diff, change)
             tables[change.table] = contents
-            self._write_table(staging / change.table, change, rows, contents)
+            self._write_table(staging / change.table, change, reader, contents)
         manifest = replace(diff.new, tables=tables)
         (staging / "manifest.json").write_text(manifest.dump(), encoding="utf-8")
         fsync_tree(staging)  # before the rename, so that a published snapshot survives a power loss
@@ -112,7 +112,7 @@ class ParquetLake:
         return (self.folder / SNAPSHOTS / manifest.snapshot).resolve()
 
     def _assign_files(
-        self, rows: PartitionReader, diff: ManifestDiff, change: TableDiff
+        self, reader: PartitionReader, diff: ManifestDiff, change: TableDiff
     ) -> TableEntry:
         """Return the table's entry with the file of each partition."""
         new = diff.new.tables[change.table]
@@ -120,19 +120,19 @@ class ParquetLake:
         file = f"{diff.new.snapshot}.parquet"
         partitions = {}
         for month, part in new.partitions.items():
-            written = f"{MONTH}={month}/{file}" if rows.has_months(change.table) else file
+            written = f"{MONTH}={month}/{file}" if reader.has_months(change.table) else file
             found = written if month in change.written else known[month].file
             partitions[month] = replace(part, file=found)
         return replace(new, partitions=partitions)
 
     def _write_table(
-        self, table: Path, change: TableDiff, rows: PartitionReader, contents: TableEntry
+        self, table: Path, change: TableDiff, reader: PartitionReader, contents: TableEntry
     ) -> None:
         for month, part in contents.partitions.items():
             path = table / part.file
             path.parent.mkdir(parents=True, exist_ok=True)
             if month in change.written:
-                rows.write_file(change.table, month, path)
+                reader.write_file(change.table, month, path)
             else:
                 _link(self.current / change.table / part.file, path)
 

@@ -88,16 +88,16 @@ class PartitionScheme:
         return f"{self.month} IN ({listed})"
 
 
-def partition_scheme(table: str, rows: str = "") -> PartitionScheme:
+def partition_scheme(table: str, row_source: str = "") -> PartitionScheme:
     """Return the partitioning of a table; JSON columns are selected as text.
 
     Args:
         table: Name of the table.
-        rows: SQL expression of rows of the table; by default those that are stored.
+        row_source: SQL expression of rows of the table; by default those that are stored.
     """
     spec = STORED_TABLES.get(table)
     stored = f'{DATASET}."{table}"'
-    source = f"{rows or stored} AS {_ROW}"
+    source = f"{row_source or stored} AS {_ROW}"
     if spec is None:
         return PartitionScheme(f"{_ROW}.*", source)
     texts = [f'{_ROW}."{c.name}"::VARCHAR AS "{c.name}"' for c in spec.columns if c.is_json]
@@ -213,10 +213,10 @@ class PartitionReader:
 
     def write_file(self, table: str, month: str, path: Path) -> None:
         """Write a partition to a Parquet file without the month, which is in the folder's name."""
-        rows = self._select(table, [month])
+        query = self._select(table, [month])
         if self.has_months(table):
-            rows = f"SELECT * EXCLUDE ({MONTH}) FROM ({rows})"  # noqa: S608 names and dates
-        self.connection.execute(f"COPY ({rows}) TO {quote_text(str(path))} ({_OPTIONS})")
+            query = f"SELECT * EXCLUDE ({MONTH}) FROM ({query})"  # noqa: S608 names and dates
+        self.connection.execute(f"COPY ({query}) TO {quote_text(str(path))} ({_OPTIONS})")
 
     def read(self, table: str, months: Iterable[str]) -> pa.RecordBatchReader:
         """Return a reader of some months of a table, in batches of 20,000 rows."""

@@ -42,8 +42,8 @@ def open_lake_reader(path: Path | str) -> duckdb.DuckDBPyConnection:
     connection.execute(f"CREATE SCHEMA {DATASET}")
     connection.execute(f"USE memory.{DATASET}")
     if isinstance(path, str):  # read by the format's library: DuckDB would need to download httpfs
-        for name, rows in lake.open_datasets(manifest).items():
-            connection.register(f"{name}_in_bucket", rows)
+        for name, dataset in lake.open_datasets(manifest).items():
+            connection.register(f"{name}_in_bucket", dataset)
             ddl = manifest.tables[name].ddl
             connection.execute(_define(name, f'"{name}_in_bucket"', ddl))
     else:
