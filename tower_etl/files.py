@@ -163,8 +163,8 @@ def find_number(error: BaseException) -> int | None:
     if type(error).__module__ == "builtins" and not isinstance(error, OSError):
         return None
     text = str(error)
-    if found := _NUMBER.search(text):
-        return int(next(digits for digits in found.groups() if digits))
+    if match := _NUMBER.search(text):
+        return int(next(digits for digits in match.groups() if digits))
     lowered = text.lower()
     return next((number for phrase, number in _PHRASES.items() if phrase in lowered), None)
 
@@ -176,5 +176,5 @@ def _find_path(error: BaseException) -> str | None:
             if isinstance(error.filename, bytes)
             else str(error.filename)
         )
-    found = _PATH.search(str(error))
-    return found[1] if found else None
+    match = _PATH.search(str(error))
+    return match[1] if match else None

@@ -66,8 +66,8 @@ def _find_origin() -> str:
         return "tower-etl"
     if not text:
         return "tower-etl"
-    found = json.loads(text)
-    url = str(found["url"])
-    if "vcs_info" in found:
-        return f"tower-etl @ {found['vcs_info']['vcs']}+{url}"
+    origin = json.loads(text)
+    url = str(origin["url"])
+    if "vcs_info" in origin:
+        return f"tower-etl @ {origin['vcs_info']['vcs']}+{url}"
     return unquote(urlsplit(url).path) if url.startswith("file:") else url

@@ -210,12 +210,12 @@ class TowerClient:
         self,
         workspace_id: int | None,
         run_id: str,
-        known: Sequence[KnownRange],
+        known_ranges: Sequence[KnownRange],
         total_check: TotalCheck,
     ) -> list[tuple[int, Item]] | None:
         """Return the tasks outside of known ranges with their offsets; None if a range moved."""
         fetch = self._make_task_page_fetcher(workspace_id, run_id)
-        return paginate_around_known(fetch, task_key, known, total_check)
+        return paginate_around_known(fetch, task_key, known_ranges, total_check)
 
     def _make_task_page_fetcher(self, workspace_id: int | None, run_id: str) -> FetchPage:
         names = {"workspace_id": workspace_id, "run_id": run_id}

@@ -116,7 +116,7 @@ class Compatibility:
         """
         form = self._reduce(endpoint, full_form)
         try:
-            found = send(form), form
+            accepted = send(form), form
         except BadRequestError as error:
             may_be_form = error.status_code in _REFUSALS and form != RequestForm()
             if (endpoint.path, form) in self._accepted or not may_be_form:
@@ -125,13 +125,13 @@ class Compatibility:
             with self._lock:
                 latest = self._reduce(endpoint, full_form)
                 if latest == form:
-                    found = _retry_reduced(form, send, error)
-                    if found[1] != form:
-                        self._learn(endpoint, full_form, found[1])
+                    accepted = _retry_reduced(form, send, error)
+                    if accepted[1] != form:
+                        self._learn(endpoint, full_form, accepted[1])
                 else:
-                    found = send(latest), latest
-        self._accepted.add((endpoint.path, found[1]))
-        return found
+                    accepted = send(latest), latest
+        self._accepted.add((endpoint.path, accepted[1]))
+        return accepted
 
     def _reduce(self, endpoint: Endpoint, full_form: RequestForm) -> RequestForm:
         """Return the form without the parts that the server is known to reject."""
@@ -160,15 +160,15 @@ class Compatibility:
 
 def _retry_reduced(form: RequestForm, send: Send, error: BadRequestError) -> Accepted:
     """Return the response to the fullest form that the server accepts after it rejected one."""
-    found = None
+    accepted = None
     if form.attributes and _ATTRIBUTES.search(str(error)):
-        found = _find_attributes(form, send, error)
+        accepted = _find_attributes(form, send, error)
     elif form.size is None or not _SIZE.search(str(error)):
         send(RequestForm())  # raises if the cause of the rejection is not the form
-    found = found or _find_form(form, send)
-    if found is None:
+    accepted = accepted or _find_form(form, send)
+    if accepted is None:
         raise error
-    return found
+    return accepted
 
 
 def _find_form(form: RequestForm, send: Send) -> Accepted | None:
@@ -203,7 +203,7 @@ def _find_attributes(
             if rejection is not None:
                 raise rejection
             reduced = RequestForm(tuple(attributes), form.size)
-            found = send(reduced), reduced
+            accepted = send(reduced), reduced
             break
         except BadRequestError as error:
             if not attributes:
@@ -211,11 +211,11 @@ def _find_attributes(
             dropped.append(attributes.pop(_rejected_index(attributes, str(error))))
             rejection = None
     for name in dropped[:-1]:  # these may have been dropped before the rejected one was found
-        kept = {*found[1].attributes, name}
-        extended = RequestForm(tuple(one for one in form.attributes if one in kept), form.size)
+        names = {*accepted[1].attributes, name}
+        extended = RequestForm(tuple(one for one in form.attributes if one in names), form.size)
         with suppress(BadRequestError):
-            found = send(extended), extended
-    return found
+            accepted = send(extended), extended
+    return accepted
 
 
 def _rejected_index(attributes: list[str], text: str) -> int:

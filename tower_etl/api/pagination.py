@@ -136,8 +136,8 @@ class PaginationStats:
         keys = [key(item) for item in page.items]
         self._add_repeated(keys)
         new = dict(zip(keys, page.items, strict=True))  # a page may contain an item twice
-        for known in new.keys() & self.keys:
-            del new[known]
+        for known_key in new.keys() & self.keys:
+            del new[known_key]
         self.keys.update(new)
         return list(new.values())
 
@@ -174,9 +174,11 @@ class EntityList:
     total: int | None = None
 
     @classmethod
-    def of(cls, found: Iterable[Item], key: FieldTypes, stats: PaginationStats) -> EntityList:
+    def of(
+        cls, listed_items: Iterable[Item], key: FieldTypes, stats: PaginationStats
+    ) -> EntityList:
         """Return the items that a pagination yields, with its statistics at the end."""
-        items, left_out = split_keyed(found, make_key_reader(key))
+        items, left_out = split_keyed(listed_items, make_key_reader(key))
         return cls(
             [with_typed_key(item, key) for item in items],
             complete=stats.count_matches and not stats.was_modified and not left_out,

@@ -233,38 +233,41 @@ class KnownRange(Protocol):
 
 
 def paginate_around_known(
-    fetch: FetchPage, key: KeyReader, known: Sequence[KnownRange], total_check: TotalCheck
+    fetch: FetchPage, key: KeyReader, known_ranges: Sequence[KnownRange], total_check: TotalCheck
 ) -> list[tuple[int, Item]] | None:
     """Return the items outside of known ranges in order, each with its offset.
 
     The known ranges ascend and do not touch. The result is None if the first or last item of a
     range has moved, so that the whole list must be read.
     """
-    found: dict[int, Item] = {}
+    items_by_offset: dict[int, Item] = {}
     offsets: dict[Hashable, int] = {}
-    offset, remaining = 0, deque(known)
+    offset, remaining = 0, deque(known_ranges)
     page_length: int | None = None
     while True:
         previous = offset
         while remaining and remaining[0].start <= offset:
             offset = max(offset, remaining.popleft().end)
         # Overlap with the last item of a range, to detect that the range has moved.
-        start = offset - 1 if offset > previous and offset - 1 not in found else offset
+        start = offset - 1 if offset > previous and offset - 1 not in items_by_offset else offset
         page = _with_size(fetch(start), page_length)
         page_length = page_length or len(page.items)
         total_check.record(page, start + len(page.items))
         if not page.items and (start < offset or remaining):
             return None  # the list has become shorter
         if not (
-            _ranges_match(page, start, key, known)
+            _ranges_match(page, start, key, known_ranges)
             and _record_offsets(page, start, key, offsets, total_check)
         ):
             return None
-        found.update(enumerate(page.items, start))
+        items_by_offset.update(enumerate(page.items, start))
         offset = max(offset, total_check.end)
         if not remaining and total_check.is_last(page):
-            inside = {offset for one in known for offset in range(one.start, one.end)}
-            return [(offset, found[offset]) for offset in sorted(found.keys() - inside)]
+            inside = {offset for one in known_ranges for offset in range(one.start, one.end)}
+            return [
+                (offset, items_by_offset[offset])
+                for offset in sorted(items_by_offset.keys() - inside)
+            ]
 
 
 def _record_offsets(
@@ -285,11 +288,13 @@ def _record_offsets(
     return True
 
 
-def _ranges_match(page: Page, start: int, key: KeyReader, known: Sequence[KnownRange]) -> bool:
+def _ranges_match(
+    page: Page, start: int, key: KeyReader, known_ranges: Sequence[KnownRange]
+) -> bool:
     """Return whether the first and last items of known ranges on a page are unchanged."""
     edges = {
         offset: edge
-        for one in known
+        for one in known_ranges
         for offset, edge in ((one.start, one.first_id), (one.end - 1, one.last_id))
         if edge is not None and start <= offset < start + len(page.items)
     }

@@ -55,13 +55,13 @@ class ExportColumns:
 
     def matching(self, prefix: str) -> dict[str, str]:
         """Return the columns with a prefix: the rest of the name -> the quoted name."""
-        found = {
-            known.removeprefix(prefix): name
-            for known, name in self._names.items()
-            if known.startswith(prefix) and known != prefix
+        matches = {
+            normalized.removeprefix(prefix): name
+            for normalized, name in self._names.items()
+            if normalized.startswith(prefix) and normalized != prefix
         }
-        self.used.update(found.values())
-        return {rest: quote_name(name) for rest, name in found.items()}
+        self.used.update(matches.values())
+        return {suffix: quote_name(name) for suffix, name in matches.items()}
 
     def type_of(self, name: str) -> str | None:
         """Return the DuckDB type of a column, or None if there is no such column."""
@@ -87,10 +87,10 @@ class ExportColumns:
         return quote_name(self._names[name])
 
     def _first(self, names: Iterable[str], convert: Callable[[str], str]) -> str:
-        found = [column for name in names if (column := self.raw(name))]
-        if not found:
+        columns = [column for name in names if (column := self.raw(name))]
+        if not columns:
             return "NULL"
-        return f"coalesce({', '.join(map(convert, found))})"
+        return f"coalesce({', '.join(map(convert, columns))})"
 
     def unused(self) -> list[str]:
         """Return the columns that no expression uses."""
@@ -126,14 +126,14 @@ def parse_mapping(pairs: Iterable[str]) -> TagMapping:
     Raises:
         ConfigurationError: A text has another form.
     """
-    found: dict[str, str] = {}
+    tags: dict[str, str] = {}
     for pair in pairs:
         name, separator, tag = (part.strip() for part in pair.partition("="))
         if name not in FIELDS or not separator or not tag:
             msg = f"Invalid --map {pair!r}: expected NAME=TAG, where NAME is {', '.join(FIELDS)}."
             raise ConfigurationError(msg)
-        found[name] = tag
-    return TagMapping(**found)
+        tags[name] = tag
+    return TagMapping(**tags)
 
 
 def entries_of(columns: ExportColumns, name: str) -> str:
@@ -194,8 +194,10 @@ def value_of(entries: str, tag: str | None) -> str:
     """Return an expression for the value of a tag, null for lines without the tag."""
     if tag is None:
         return "NULL"
-    known = normalize_name(tag)
-    spellings = {prefix + form for prefix in _PREFIXES for form in (known, known.replace("_", ""))}
+    normalized = normalize_name(tag)
+    spellings = {
+        prefix + form for prefix in _PREFIXES for form in (normalized, normalized.replace("_", ""))
+    }
     listed = ", ".join(quote_text(spelling) for spelling in sorted(spellings))
     key = "regexp_replace(lower(e.key), '[^a-z0-9]+', '_', 'g')"
     return f"nullif(list_filter({entries}, lambda e: {key} IN ({listed}))[1].value, '')"

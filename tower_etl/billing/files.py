@@ -52,20 +52,20 @@ class ExportFile:
     @property
     def period(self) -> str | None:
         """Billing period in the path, or None if the path has none."""
-        found = self._find_period()
-        if found is None:
+        match = self._find_period()
+        if match is None:
             return None
-        year, _, month = "-".join(found.groups()).partition("-")
+        year, _, month = "-".join(match.groups()).partition("-")
         return f"{year}-{int(month):02}"
 
     @property
     def version(self) -> tuple[str, str]:
         """Folder of the period, and the version subfolder below it (empty if there is none)."""
         folder, _, _ = self.name.rpartition("/")
-        found = self._find_period()
-        if found is None:
+        match = self._find_period()
+        if match is None:
             return folder, ""
-        return self.name[: found.end()], folder[found.end() :]
+        return self.name[: match.end()], folder[match.end() :]
 
     def _find_period(self) -> re.Match[str] | None:
         return next((m for pattern in _PERIODS if (m := pattern.search(self.name))), None)
@@ -107,13 +107,13 @@ def open_file(file: ExportFile) -> Iterator[Path]:
 def _list_local(source: str) -> Iterator[ExportFile]:
     path = Path(source).expanduser()
     if path.is_dir():
-        paths = [found for found in path.rglob("*") if not _is_hidden(found.relative_to(path))]
+        paths = [entry for entry in path.rglob("*") if not _is_hidden(entry.relative_to(path))]
     else:
         paths = [path] if path.exists() else [Path(p) for p in glob.glob(str(path))]  # noqa: PTH207 absolute patterns
-    for found in paths:
-        if found.is_file() and found.name.endswith(SUFFIXES):
-            written_at = datetime.fromtimestamp(found.stat().st_mtime, UTC)
-            yield ExportFile(str(found.absolute()), written_at)
+    for entry in paths:
+        if entry.is_file() and entry.name.endswith(SUFFIXES):
+            written_at = datetime.fromtimestamp(entry.stat().st_mtime, UTC)
+            yield ExportFile(str(entry.absolute()), written_at)
 
 
 def _is_hidden(path: Path) -> bool:
@@ -145,13 +145,13 @@ def _drop_old_versions(files: list[ExportFile]) -> tuple[list[ExportFile], list[
     versions: dict[str, dict[str, datetime]] = {}
     for file in files:
         period, version = file.version
-        known = versions.setdefault(period, {})
-        known[version] = max(file.written_at, known.get(version, file.written_at))
-    newest = {period: max(known, key=known.__getitem__) for period, known in versions.items()}
+        times = versions.setdefault(period, {})
+        times[version] = max(file.written_at, times.get(version, file.written_at))
+    newest = {period: max(times, key=times.__getitem__) for period, times in versions.items()}
     warnings = [
-        f"{period}: {len(known)} versions of one billing period; only the newest is read "
+        f"{period}: {len(times)} versions of one billing period; only the newest is read "
         f"({newest[period] or 'the folder itself'})."
-        for period, known in versions.items()
-        if len(known) > 1
+        for period, times in versions.items()
+        if len(times) > 1
     ]
     return [file for file in files if file.version[1] == newest[file.version[0]]], warnings

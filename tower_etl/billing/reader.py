@@ -117,10 +117,10 @@ def _open_export(
 
 def _check_columns(columns: ExportColumns, export_format: ExportFormat, name: str) -> None:
     if missing := columns.missing(export_format.required):
-        found = ", ".join(list(columns.types)[:5])
+        column_names = ", ".join(list(columns.types)[:5])
         msg = (
             f"{name} is not {export_format.title}: missing column {', '.join(missing)} "
-            f"(found: {found}, ...). Check --provider and the file."
+            f"(found: {column_names}, ...). Check --provider and the file."
         )
         raise ConfigurationError(msg)
 
@@ -137,7 +137,7 @@ def _select(
 ) -> str:
     entries = entries_of(columns, export_format.tags)
     task_hash = value_of(entries, mapping.task_hash)
-    chosen = {
+    expressions = {
         **export_format.select_columns(columns),
         "run_id": value_of(entries, mapping.run_id),
         "task_hash": f"lower(replace({task_hash}, '/', ''))",
@@ -145,8 +145,8 @@ def _select(
         "tags": as_json(entries),
         "source_file": quote_text(name),
     }
-    chosen["other"] = _other(columns)  # last, because it has the columns that are not used yet
-    return ", ".join(f"{expression} AS {key}" for key, expression in chosen.items())
+    expressions["other"] = _other(columns)  # last, because it has the columns that are not used yet
+    return ", ".join(f"{expression} AS {key}" for key, expression in expressions.items())
 
 
 def _other(columns: ExportColumns) -> str:

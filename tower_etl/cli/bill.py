@@ -49,7 +49,7 @@ def load(
     path: str | None,
     *,
     as_json: bool,
-    **chosen: Any,  # noqa: ANN401 passed by click by name
+    **flags: Any,  # noqa: ANN401 passed by click by name
 ) -> None:
     """Load exports of a cloud bill, and replace the billing periods in them.
 
@@ -58,12 +58,12 @@ def load(
     from tower_etl.billing.load import BillLoad  # noqa: PLC0415 imports dlt
     from tower_etl.destinations.base import open_destination  # noqa: PLC0415 imports dlt and duckdb
 
-    mapping = parse_mapping(chosen["pairs"])
-    config = options.destination_config(chosen["destination"], path)
+    mapping = parse_mapping(flags["pairs"])
+    config = options.destination_config(flags["destination"], path)
     report = BillLoad(
         open_destination(config),
         files,
-        chosen["provider"],
+        flags["provider"],
         SYSTEM_CLOCK,
         mapping,
         on_file=lambda name: print_notice(f"Reading {name}"),

@@ -46,19 +46,19 @@ def command(*, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 passed by c
         discovery = discover(client, settings.options.workspaces)
         runs = count_runs(client, discovery)
         workers = settings.http.choose_workers(client.http.metrics.response_seconds)
-        found = check_table_access(client, discovery, tables, workers)
+        accesses = check_table_access(client, discovery, tables, workers)
     except Exception as error:
         raise ApiCommandError(client.http.metrics) from error
     finally:
         client.http.close()
     if as_json:
-        print_json(_as_json(settings, discovery, found, runs))
+        print_json(_as_json(settings, discovery, accesses, runs))
     else:
-        print_message(_describe_check(settings, discovery, found, runs))
+        print_message(_describe_check(settings, discovery, accesses, runs))
 
 
 def _as_json(
-    settings: Settings, discovery: Discovery, found: list[TableAccess], runs: RunCounts
+    settings: Settings, discovery: Discovery, accesses: list[TableAccess], runs: RunCounts
 ) -> dict[str, Any]:
     calls = None if None in runs.values() else _estimate_calls(runs)
     return {
@@ -74,7 +74,7 @@ def _as_json(
         ],
         "tables": [
             {"table": access.table, "readable": list(access.readable), "refused": access.denied}
-            for access in found
+            for access in accesses
         ],
         "first_sync": {"calls": calls, "seconds": _estimate_seconds(calls, settings.http)},
     }
@@ -94,7 +94,7 @@ def _estimate_seconds(calls: int | None, http_settings: HttpSettings) -> float |
 
 
 def _describe_check(
-    settings: Settings, discovery: Discovery, found: list[TableAccess], runs: RunCounts
+    settings: Settings, discovery: Discovery, accesses: list[TableAccess], runs: RunCounts
 ) -> str:
     lines = [
         f"Endpoint    {settings.endpoint}",
@@ -112,7 +112,7 @@ def _describe_check(
     ]
     lines.append(f"First sync  {_describe_estimate(runs, settings.http)}")
     lines += ["Tables      access with this token"]
-    lines += [f"  {access.table:<20}{_describe_access(access)}" for access in found]
+    lines += [f"  {access.table:<20}{_describe_access(access)}" for access in accesses]
     return "\n".join(lines)
 
 

@@ -42,32 +42,32 @@ if TYPE_CHECKING:
 @options.destination_option
 @options.destination_path_option
 @options.json_option
-def command(group_by: str, *, as_json: bool, **chosen: Any) -> None:  # noqa: ANN401 passed by click by name
+def command(group_by: str, *, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 passed by click by name
     """Compare two groups of runs task by task: waits, staging, run time, cost, bill, failures."""
     from tower_etl.report.comparison import compare_groups  # noqa: PLC0415 imports numpy
     from tower_etl.report.comparison_data import GROUP_VIEWS, read_groups  # noqa: PLC0415 imports numpy
     from tower_etl.warehouse.filters import RunFilter  # noqa: PLC0415 imports duckdb
     from tower_etl.warehouse.status import query_destination  # noqa: PLC0415 imports dlt
 
-    check_output_path(chosen["html"], "--html")
-    config = options.destination_config(chosen["destination"], chosen["path"], exists=True)
-    prices = options.find_prices(chosen["prices"])
+    check_output_path(flags["html"], "--html")
+    config = options.destination_config(flags["destination"], flags["path"], exists=True)
+    prices = options.find_prices(flags["prices"])
     if prices and config.kind == "postgres":
         msg = "--prices needs a file or a folder. For PostgreSQL, set TOWER_ETL_PRICES and sync."
         raise ConfigurationError(msg)
-    names = [name.strip() for name in (chosen["groups"] or "").split(",") if name.strip()]
+    names = [name.strip() for name in (flags["groups"] or "").split(",") if name.strip()]
     if len(names) not in (0, 2):
-        msg = f"Invalid --groups {chosen['groups']!r}: expected two names, separated by a comma."
+        msg = f"Invalid --groups {flags['groups']!r}: expected two names, separated by a comma."
         raise ConfigurationError(msg)
     groups = query_destination(
         config,
-        lambda query: read_groups(query, group_by, names, chosen["pipelines"]),
+        lambda query: read_groups(query, group_by, names, flags["pipelines"]),
         GROUP_VIEWS,
         RunFilter(prices=prices),
     )
-    comparison = compare_groups(group_by, *groups, seed=chosen["seed"])
-    if chosen["html"]:
-        _write_page(chosen["html"], comparison)
+    comparison = compare_groups(group_by, *groups, seed=flags["seed"])
+    if flags["html"]:
+        _write_page(flags["html"], comparison)
     if as_json:
         print_json(describe_as_json(comparison))
     else:

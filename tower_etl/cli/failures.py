@@ -60,9 +60,9 @@ def explain_failure(error: BaseException) -> tuple[str, int]:
         return redact_text(error.format_message()), error.exit_code
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return "The command was interrupted. Run it again to resume.", _INTERRUPTED
-    known = error if isinstance(error, TowerEtlError) else explain_os_error(error)
-    if known is not None:
-        return str(known), known.exit_code
+    known_error = error if isinstance(error, TowerEtlError) else explain_os_error(error)
+    if known_error is not None:
+        return str(known_error), known_error.exit_code
     if isinstance(error, OSError) and error.errno is not None:
         return _explain_system_error(error)
     # Path.expanduser raises a plain RuntimeError.

@@ -82,9 +82,9 @@ def print_data(text: str) -> None:
         stream.write(text)
 
 
-def print_json(found: Mapping[str, object]) -> None:
+def print_json(value: Mapping[str, object]) -> None:
     """Print one JSON object on standard output; raise the errors of `print_data`."""
-    print_data(json.dumps(found) + "\n")
+    print_data(json.dumps(value) + "\n")
 
 
 def can_print(text: str) -> bool:

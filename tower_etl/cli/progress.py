@@ -177,10 +177,10 @@ def describe_progress(session: SyncSession) -> str:
         return "Stopping after the requests in progress finish; press Ctrl-C again to stop now."
     if not sync_result.planned:
         return f"Listing: {stats.calls:,} calls"
-    left = sync_result.planned - sync_result.fetched
-    eta = session.seconds / sync_result.fetched * left if sync_result.fetched else None
+    remaining_runs = sync_result.planned - sync_result.fetched
+    eta = session.seconds / sync_result.fetched * remaining_runs if sync_result.fetched else None
     remaining = f", {format_duration(eta)} left" if eta is not None else ""
-    if not left:
+    if not remaining_runs:
         remaining = ", loading the tables"
     waited = f", throttled {stats.throttled_seconds:.0f} s" if stats.throttled_seconds else ""
     return (
@@ -191,8 +191,8 @@ def describe_progress(session: SyncSession) -> str:
 
 def format_duration(seconds: float) -> str:
     """Return a duration in hours and minutes, or minutes and seconds."""
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, remaining_seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
         return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f"{minutes} min {remaining_seconds} s" if minutes else f"{remaining_seconds} s"

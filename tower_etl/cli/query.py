@@ -114,7 +114,7 @@ def _complete_names(
     show_default=True,
     help="Output format. In excel-csv and xlsx, text that Excel would run as a formula stays text.",
 )
-def command(question: str | None, *, listing: bool, form: str, **chosen: Any) -> None:  # noqa: ANN401 passed by click by name
+def command(question: str | None, *, listing: bool, form: str, **flags: Any) -> None:  # noqa: ANN401 passed by click by name
     """Run a named query or your own SELECT; without an argument, list the named queries.
 
     A named query can be filtered by submission time, workspace, pipeline, user and status.
@@ -122,13 +122,13 @@ def command(question: str | None, *, listing: bool, form: str, **chosen: Any) ->
     if form in _BINARY and sys.stdout is not None and sys.stdout.isatty():
         msg = f"The format {form} cannot be shown on a terminal. Redirect it: `> rows.{form}`."
         raise ConfigurationError(msg)
-    config = options.destination_config(chosen.pop("destination"), chosen.pop("path"), exists=True)
-    file, limit = chosen.pop("file"), chosen.pop("limit")
+    config = options.destination_config(flags.pop("destination"), flags.pop("path"), exists=True)
+    file, limit = flags.pop("file"), flags.pop("limit")
     question = _read_question(question, file)
     if listing or question is None:
         _list_questions(form)
         return
-    scope = options.read_scope(**chosen)
+    scope = options.read_scope(**flags)
     _check_question(question, scope)
     if config.kind == "postgres":
         _query_postgres(config, question, scope, limit, form)

@@ -44,7 +44,7 @@ def command(
     path: str | None,
     output: str,
     web: str | None,
-    **chosen: Any,  # noqa: ANN401 passed by click by name
+    **flags: Any,  # noqa: ANN401 passed by click by name
 ) -> None:
     """Write an HTML report on cost, waste with suggested savings, failures and notable runs.
 
@@ -53,8 +53,8 @@ def command(
     from tower_etl.report.render import write_report  # noqa: PLC0415 imports duckdb and jinja2
 
     check_output_path(output, "--output")
-    by, data = chosen.pop("by"), chosen.pop("data")
-    scope = options.read_scope(**chosen)
+    by, data = flags.pop("by"), flags.pop("data")
+    scope = options.read_scope(**flags)
     path = options.file_or_lake(destination, path, "A report")
     if data is not None:
         _write_data(path, Path(data).expanduser(), scope)

@@ -86,10 +86,10 @@ def command(
 
 def _as_json(report: SyncReport) -> dict[str, Any]:
     """Return the `--json` object, with `error` if every workspace failed."""
-    found = report.as_json()
+    json_object = report.as_json()
     if report.result.status == "failed":
-        found["error"] = "; ".join(str(workspace.error) for workspace in report.result.failed)
-    return found
+        json_object["error"] = "; ".join(str(workspace.error) for workspace in report.result.failed)
+    return json_object
 
 
 def describe_incomplete(workspace: WorkspaceResult) -> list[str]:

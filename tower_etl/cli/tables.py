@@ -232,7 +232,7 @@ def _write_cell(
 def as_json_lines(names: Sequence[str], rows: Rows) -> str:
     """Return rows as one JSON object per line, with values as in `as_json`."""
     objects = (dict(zip(names, map(_as_json_value, row), strict=True)) for row in rows)
-    return "\n".join(json.dumps(found, default=_plain) for found in objects)
+    return "\n".join(json.dumps(item, default=_plain) for item in objects)
 
 
 def _write_csv(lines: Sequence[Sequence[object]]) -> str:

@@ -169,8 +169,8 @@ def resolve_ca_bundle(flag: str | None, sources: SettingSources) -> Path | None:
     """
     variables = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
     values = (flag, *(sources.environ.get(name) for name in variables))
-    found = next((value for value in values if value), None)
-    if found is not None and not Path(found).exists():
-        msg = f"No CA bundle at {found}. Check --ca-bundle and {', '.join(variables)}."
+    bundle = next((value for value in values if value), None)
+    if bundle is not None and not Path(bundle).exists():
+        msg = f"No CA bundle at {bundle}. Check --ca-bundle and {', '.join(variables)}."
         raise ConfigurationError(msg)
-    return None if found is None else Path(found)
+    return None if bundle is None else Path(bundle)

@@ -70,8 +70,8 @@ def resolve_endpoint(flag: str | None, sources: SettingSources) -> str:
     Raises:
         ConfigurationError: It is not an http or https URL, or has a user, query or fragment.
     """
-    found = flag if flag is not None else sources.get("endpoint")
-    value = (DEFAULT_ENDPOINT if found is None else found).strip()
+    configured = flag if flag is not None else sources.get("endpoint")
+    value = (DEFAULT_ENDPOINT if configured is None else configured).strip()
     if not _is_endpoint(value):
         shown = value.rsplit("@", 1)[-1]  # the part before the @ may contain a password
         msg = (
@@ -197,17 +197,19 @@ def resolve_package_limits(sources: SettingSources) -> PackageLimits:
     seconds = sources.get("package_seconds")
     default = PackageLimits()
     try:
-        chosen = PackageLimits(
+        limits = PackageLimits(
             int(rows) if rows else default.max_rows,
             float(seconds) if seconds else default.max_seconds,
         )
     except ValueError:
-        chosen = PackageLimits(0, 0)
-    if chosen.max_rows <= 0 or not chosen.max_seconds > 0:
-        given = ", ".join(f"{k} {v!r}" for k, v in (("rows", rows), ("seconds", seconds)) if v)
-        msg = f"Invalid size of a load package ({given}): expected positive numbers."
+        limits = PackageLimits(0, 0)
+    if limits.max_rows <= 0 or not limits.max_seconds > 0:
+        invalid_values = ", ".join(
+            f"{k} {v!r}" for k, v in (("rows", rows), ("seconds", seconds)) if v
+        )
+        msg = f"Invalid size of a load package ({invalid_values}): expected positive numbers."
         raise ConfigurationError(msg)
-    return chosen
+    return limits
 
 
 def resolve_duration(
@@ -215,21 +217,21 @@ def resolve_duration(
     name: str,
     unit: timedelta,
     default: timedelta,
-    given: float | None = None,
+    argument: float | None = None,
 ) -> timedelta:
     """Return the duration of a setting such as `give_up_days`, whose name ends in its unit.
 
     Args:
-        sources: Sources of the setting, used if `given` is None.
+        sources: Sources of the setting, used if `argument` is None.
         name: Name of the setting.
         unit: Unit of the setting's value.
         default: Duration if no source has the setting.
-        given: Value of a flag or argument, in the unit.
+        argument: Value of a flag or argument, in the unit.
 
     Raises:
         ConfigurationError: The value is not a positive number.
     """
-    value = sources.get(name) if given is None else str(given)
+    value = sources.get(name) if argument is None else str(argument)
     if value is None:
         return default
     try:
@@ -279,8 +281,8 @@ _UNITS = {
 
 def parse_age(text: str) -> timedelta | None:
     """Return a duration such as `90m`, `2h`, `1d` or `4w`; None for any other text."""
-    found = re.fullmatch(r"(\d{1,5}(?:\.\d+)?)([smhdw])", text.strip(), re.ASCII)
-    return float(found[1]) * _UNITS[found[2]] if found else None
+    match = re.fullmatch(r"(\d{1,5}(?:\.\d+)?)([smhdw])", text.strip(), re.ASCII)
+    return float(match[1]) * _UNITS[match[2]] if match else None
 
 
 def resolve_privacy(
@@ -303,9 +305,9 @@ def resolve_privacy(
         ConfigurationError: `redact` is none of true, false and emails.
     """
     configured = redact if isinstance(redact, str) else lookup("redact")
-    chosen, emails = _parse_redact(configured or "true")
+    masks_secrets, emails = _parse_redact(configured or "true")
     return PrivacySettings(
-        redact=redact if isinstance(redact, bool) else chosen,
+        redact=redact if isinstance(redact, bool) else masks_secrets,
         emails=emails,
         excluded=split_names(excluded) or split_names(lookup("exclude")),
         hashed=split_names(hashed) or split_names(lookup("hash")),
@@ -358,11 +360,11 @@ def _make_private_folder(folder: Path) -> Path:
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     # lstat: in a shared temporary folder, another user may have put a symbolic link there.
-    found = folder.lstat()
+    status = folder.lstat()
     user = user_id()
-    is_own = found.st_uid == user and stat.S_ISDIR(found.st_mode)
+    is_own = status.st_uid == user and stat.S_ISDIR(status.st_mode)
     # Windows has neither owners nor modes; its temporary folder is the user's own.
-    if user is not None and (not is_own or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+    if user is not None and (not is_own or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
         msg = (
             f"There is no writable home directory, and {folder} is not a folder that only this "
             "user may write to. Set XDG_STATE_HOME to such a folder."

@@ -102,23 +102,28 @@ def resolve_destination(
         ConfigurationError: The type is unknown, or the path is unusable or has a password.
     """
     configured = sources.get("destination") or "duckdb"
-    found = kind or configured
-    if found not in DEFAULT_PATHS:
-        msg = f"Unknown destination {found!r}: expected one of {', '.join(DEFAULT_PATHS)}."
+    resolved_kind = kind or configured
+    if resolved_kind not in DEFAULT_PATHS:
+        msg = f"Unknown destination {resolved_kind!r}: expected one of {', '.join(DEFAULT_PATHS)}."
         raise ConfigurationError(msg)
-    if path is None and found == configured:
+    if path is None and resolved_kind == configured:
         path = sources.get("path")
-    given = _find_default_path(found) if path is None else path
+    resolved_path = _find_default_path(resolved_kind) if path is None else path
     if exists and kind is None:
-        found = _fit_kind(found, given)
-    if found != "postgres" and not given.strip():
-        msg = f"Empty --path: expected a path such as {DEFAULT_PATHS[found]}."
+        resolved_kind = _fit_kind(resolved_kind, resolved_path)
+    if resolved_kind != "postgres" and not resolved_path.strip():
+        msg = f"Empty --path: expected a path such as {DEFAULT_PATHS[resolved_kind]}."
         raise ConfigurationError(msg)
-    _check_no_password(given)
-    _check_location(found, given)
+    _check_no_password(resolved_path)
+    _check_location(resolved_kind, resolved_path)
     state = state_dir(sources) / "tower-etl" / "targets"
-    secret = sources.get("postgres") if found == "postgres" else None
-    return DestinationConfig(found, given.rstrip("/") if is_bucket(given) else given, state, secret)
+    secret = sources.get("postgres") if resolved_kind == "postgres" else None
+    return DestinationConfig(
+        resolved_kind,
+        resolved_path.rstrip("/") if is_bucket(resolved_path) else resolved_path,
+        state,
+        secret,
+    )
 
 
 def _fit_kind(kind: str, path: str) -> str:

@@ -77,8 +77,8 @@ class CachedSchemaStorage(LiveSchemaStorage):
 
     def __getitem__(self, name: str) -> Schema:
         """Return the schema in memory if the file is the one that it was read from."""
-        found = self._identify(name)
-        if found and found == self._identities.get(name) and name in self.live_schemas:
+        identity = self._identify(name)
+        if identity and identity == self._identities.get(name) and name in self.live_schemas:
             return self.live_schemas[name]
         schema = super().__getitem__(name)
         self._identities[name] = self._identify(name)
@@ -167,13 +167,14 @@ def declare_schema(
     Returns:
         Whether a table or column was missing.
     """
-    known: Mapping[str, Any] = (
+    existing_tables: Mapping[str, Any] = (
         pipeline.default_schema.tables if pipeline.default_schema_name else {}
     )
     missing = [
         table
         for table in specs.values()
-        if not known.get(table.name, {}).get("columns", {}).keys() >= set(table.arrow_schema.names)
+        if not existing_tables.get(table.name, {}).get("columns", {}).keys()
+        >= set(table.arrow_schema.names)
     ]
     caps = pipeline.destination.capabilities()
     for table in missing:

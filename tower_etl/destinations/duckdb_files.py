@@ -158,8 +158,8 @@ def is_busy(error: duckdb.Error) -> bool:
 def explain_unreadable(path: Path, error: duckdb.Error) -> ConfigurationError:
     """Return an error with the cause: storage version, encryption, permissions, lock or damage."""
     reason = " ".join(str(error).split())[:300]
-    if found := _VERSIONS.search(str(error)):
-        return ConfigurationError(_explain_version(path, *map(int, found.groups())))
+    if match := _VERSIONS.search(str(error)):
+        return ConfigurationError(_explain_version(path, *map(int, match.groups())))
     if "encrypted" in reason:
         msg = f"{path} is encrypted, which tower-etl does not support. Choose another --path."
         return ConfigurationError(msg)

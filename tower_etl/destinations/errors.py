@@ -171,13 +171,20 @@ def explain(failure: BaseException, name: str = "") -> TowerEtlError | None:
         name: Name of the destination in messages, used if the failure names no file.
     """
     causes = list(iter_causes(failure))
-    own = (cause for cause in causes if isinstance(cause, TowerEtlError))
+    own_errors = (cause for cause in causes if isinstance(cause, TowerEtlError))
     table = _find_failed_table(failure)
-    databases = (_explain_postgres(cause, name, table) for cause in causes)
-    files = (_explain_duckdb(cause, name, table) for cause in causes)
+    database_errors = (_explain_postgres(cause, name, table) for cause in causes)
+    duckdb_errors = (_explain_duckdb(cause, name, table) for cause in causes)
     ordered = sorted(causes, key=lambda cause: not _is_full(cause))
-    system = (explain_os_error(cause, name) for cause in ordered)
-    return next((error for error in chain(own, databases, files, system) if error), None)
+    system_errors = (explain_os_error(cause, name) for cause in ordered)
+    return next(
+        (
+            error
+            for error in chain(own_errors, database_errors, duckdb_errors, system_errors)
+            if error
+        ),
+        None,
+    )
 
 
 def unwrap_cause(failure: BaseException, name: str = "") -> TowerEtlError:

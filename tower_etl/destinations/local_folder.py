@@ -59,14 +59,14 @@ class LocalFolder:
 
     def list_names(self) -> list[str]:
         """Return the names of the files and folders at the top level."""
-        return [found.name for found in self.path.iterdir()] if self.path.is_dir() else []
+        return [entry.name for entry in self.path.iterdir()] if self.path.is_dir() else []
 
     def iter_objects(self, folder: str) -> Iterator[tuple[str, datetime]]:
         """Iterate over the names and modification times (UTC) of all files below a folder."""
-        for found in (self.path / folder).rglob("*"):
-            if found.is_file():
-                name = found.relative_to(self.path).as_posix()
-                yield name, datetime.fromtimestamp(found.stat().st_mtime, UTC)
+        for entry in (self.path / folder).rglob("*"):
+            if entry.is_file():
+                name = entry.relative_to(self.path).as_posix()
+                yield name, datetime.fromtimestamp(entry.stat().st_mtime, UTC)
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -177,11 +177,11 @@ class ObjectStoreLease(WriterLock):
         self._clock = clock
         self._since = clock.now()
         for _ in range(_ATTEMPTS):
-            found = self.bucket.read(NAME)
-            holder = _parse(found.text) if found else {}
-            if found and not self._can_acquire(holder):
+            stored = self.bucket.read(NAME)
+            holder = _parse(stored.text) if stored else {}
+            if stored and not self._can_acquire(holder):
                 break
-            if self._write(found.etag if found else None):
+            if self._write(stored.etag if stored else None):
                 # Some S3-compatible stores accept conditional headers and ignore them.
                 self._check_conditional_put()
                 return
@@ -216,9 +216,9 @@ class ObjectStoreLease(WriterLock):
     def _write(self, etag: str | None) -> bool:
         self._etag = self.bucket.put_if_match(NAME, self._payload(), etag)
         if self._etag is None:  # after a lost response, the retried write fails its condition
-            found = self.bucket.read(NAME)
-            if found and _parse(found.text).get("id") == self._id:
-                self._etag = found.etag
+            stored = self.bucket.read(NAME)
+            if stored and _parse(stored.text).get("id") == self._id:
+                self._etag = stored.etag
         return self._etag is not None
 
     def _check_conditional_put(self) -> None:
@@ -270,7 +270,7 @@ class ObjectStoreLease(WriterLock):
 
 def _parse(text: str) -> dict[str, Any]:
     with suppress(ValueError):
-        found = json.loads(text)
-        if isinstance(found, dict):
-            return found
+        holder = json.loads(text)
+        if isinstance(holder, dict):
+            return holder
     return {}

@@ -49,10 +49,10 @@ class ObjectStore:
         """
         with self._explain():
             try:
-                found = obstore.get(self.store, name)
+                response = obstore.get(self.store, name)
             except FileNotFoundError:
                 return None
-            return StoredObject(bytes(found.bytes()).decode(), found.meta["e_tag"] or "")
+            return StoredObject(bytes(response.bytes()).decode(), response.meta["e_tag"] or "")
 
     def put_if_match(self, name: str, text: str, etag: str | None) -> str | None:
         """Write an object if its current version has an ETag, or if it does not exist.
@@ -85,14 +85,14 @@ class ObjectStore:
     def list_names(self) -> list[str]:
         """Return the names of the objects and folders at the top level."""
         with self._explain():
-            found = obstore.list_with_delimiter(self.store)
-        return [*(entry["path"] for entry in found["objects"]), *found["common_prefixes"]]
+            listing = obstore.list_with_delimiter(self.store)
+        return [*(entry["path"] for entry in listing["objects"]), *listing["common_prefixes"]]
 
     def iter_objects(self, folder: str) -> Iterator[tuple[str, datetime]]:
         """Iterate over the names and modification times (UTC) of all objects below a folder."""
         with self._explain():
-            for found in obstore.list(self.store, prefix=folder):
-                yield from ((entry["path"], entry["last_modified"]) for entry in found)
+            for entries in obstore.list(self.store, prefix=folder):
+                yield from ((entry["path"], entry["last_modified"]) for entry in entries)
 
     def download(self, name: str, path: Path) -> None:
         """Copy an object to a file, piece by piece."""

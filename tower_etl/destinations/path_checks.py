@@ -45,9 +45,9 @@ def check_characters(kind: str, path: Path | str) -> None:
                 f"without any of {' '.join(unsupported)}."
             )
             raise ConfigurationError(msg)
-    if kind in _PARTITIONED and (found := re.search(r"[^/=]+=[^/]*", str(path))):
+    if kind in _PARTITIONED and (match := re.search(r"[^/=]+=[^/]*", str(path))):
         msg = (
-            f"Unsupported folder name {found[0]!r} in the path {str(path)!r}: programs that read a "
+            f"Unsupported folder name {match[0]!r} in the path {str(path)!r}: programs that read a "
             "folder of tables take it for a column. Choose a --path without `=`."
         )
         raise ConfigurationError(msg)

@@ -238,8 +238,8 @@ def open_postgres(config: DestinationConfig) -> PostgresDestination:
     Raises:
         ConfigurationError: The database cannot be reached.
     """
-    given = config.path or config.credentials or _find_credentials() or ""
-    with connect(given) as connection:
+    connection_string = config.path or config.credentials or _find_credentials() or ""
+    with connect(connection_string) as connection:
         parts = connection.info
         title = f"postgresql://{parts.host}:{parts.port}/{parts.dbname}"
         address = _connection_url(parts)
@@ -248,12 +248,12 @@ def open_postgres(config: DestinationConfig) -> PostgresDestination:
 
 def _find_credentials() -> str | None:
     """Return the connection string of the destination in dlt's configuration."""
-    found: Any = dlt.secrets.get("destination.postgres.credentials")
-    if isinstance(found, str):
-        return found
-    if isinstance(found, dict):
+    credentials: Any = dlt.secrets.get("destination.postgres.credentials")
+    if isinstance(credentials, str):
+        return credentials
+    if isinstance(credentials, dict):
         names = {"username": "user", "database": "dbname"}
-        pairs = {str(names.get(k, k)): v for k, v in found.items() if k != "drivername"}
+        pairs = {str(names.get(k, k)): v for k, v in credentials.items() if k != "drivername"}
         return str(psycopg2.extensions.make_dsn(**pairs))
     return None
 

@@ -45,9 +45,9 @@ class RunningSync:
 
 def write_progress(folder: Path, progress: str) -> None:
     """Record the progress of this process; a folder that cannot be written is ignored."""
-    found = RunningSync(os.getpid(), socket.gethostname(), progress).as_json()
+    record = RunningSync(os.getpid(), socket.gethostname(), progress).as_json()
     with suppress(OSError):
-        replace_text(folder / _NAME, json.dumps(found))
+        replace_text(folder / _NAME, json.dumps(record))
 
 
 def clear_progress(folder: Path) -> None:
@@ -64,10 +64,10 @@ def read_progress(config: DestinationConfig) -> RunningSync | None:
     try:
         if time.time() - path.stat().st_mtime > _OUTDATED_SECONDS:
             return None
-        found = RunningSync(**json.loads(path.read_text(encoding="utf-8")))
+        running = RunningSync(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return None if found.host == socket.gethostname() and _has_ended(found.pid) else found
+    return None if running.host == socket.gethostname() and _has_ended(running.pid) else running
 
 
 def _has_ended(pid: int) -> bool:

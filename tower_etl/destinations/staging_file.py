@@ -142,8 +142,8 @@ class StagingFile:
 
     def _read_record(self) -> StagingRecord:
         try:
-            found = json.loads(self._record_path.read_text(encoding="utf-8"))
-            return StagingRecord(found["taken_from"], found["published"], found["views"])
+            stored = json.loads(self._record_path.read_text(encoding="utf-8"))
+            return StagingRecord(stored["taken_from"], stored["published"], stored["views"])
         except (OSError, ValueError, TypeError, KeyError):
             return StagingRecord()
 
@@ -158,10 +158,10 @@ class StagingFile:
 def identify_file(path: Path) -> FileIdentity:
     """Return the identity of a file at a path, which renaming the file does not change."""
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return None
-    return [found.st_ino, found.st_size, found.st_mtime_ns]
+    return [status.st_ino, status.st_size, status.st_mtime_ns]
 
 
 def _wal_path(path: Path) -> Path:

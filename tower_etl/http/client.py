@@ -208,9 +208,9 @@ def _freeze_environment(session: requests.Session, endpoint: str) -> None:
 
     requests otherwise reads them for each request, and after a redirect credentials of `~/.netrc`.
     """
-    found = session.merge_environment_settings(endpoint, {}, None, None, None)
-    session.proxies.update(found["proxies"])
-    session.verify = found["verify"]
+    environment = session.merge_environment_settings(endpoint, {}, None, None, None)
+    session.proxies.update(environment["proxies"])
+    session.verify = environment["verify"]
     session.trust_env = False
 
 

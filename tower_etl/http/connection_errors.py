@@ -127,12 +127,12 @@ def _explain_redirect(request: RequestContext, target: str) -> EndpointError:
     """Return the error for a redirect to another origin, with the endpoint to use if known."""
     here, there, parts = _name_origin(request.endpoint), _name_origin(target), urlsplit(target)
     is_safe = parts.scheme in {"https", urlsplit(request.endpoint).scheme}
-    base, found, rest = parts.path.rpartition(request.path)
+    base, matched_path, suffix = parts.path.rpartition(request.path)
     remedy = (
         "the URL of its API; if it is a login page, exempt the API from the login, or run "
         "tower-etl inside that network"
     )
-    if is_safe and found and rest in {"", "/"} and re.fullmatch(r"[\w./~-]{0,80}", base):
+    if is_safe and matched_path and suffix in {"", "/"} and re.fullmatch(r"[\w./~-]{0,80}", base):
         remedy = there + base
     return EndpointError(
         f"GET {request.path}: {here} redirects to {there}. The token is only sent to the host "
@@ -148,8 +148,8 @@ def _name_origin(url: str) -> str:
 
 
 def _explain_proxy(request: RequestContext, error: exceptions.ProxyError) -> ApiError:
-    found = re.search(r"Tunnel connection failed: ([0-9]{3})", repr(error))
-    status = int(found[1]) if found else None
+    match = re.search(r"Tunnel connection failed: ([0-9]{3})", repr(error))
+    status = int(match[1]) if match else None
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return explain_proxy_login(request)
     name = request.proxy_name

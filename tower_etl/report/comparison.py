@@ -113,8 +113,8 @@ class Group:
 
     def average(self, name: str) -> float | None:
         """Return the mean of an attribute over the runs that have it, or None."""
-        found = [value for run in self.runs if (value := getattr(run, name)) is not None]
-        return sum(found) / len(found) if found else None
+        values = [value for run in self.runs if (value := getattr(run, name)) is not None]
+        return sum(values) / len(values) if values else None
 
 
 @dataclass(frozen=True)
@@ -271,10 +271,10 @@ def _tabulate(group: Group, keys: Mapping[Key, int], *, by_process: bool) -> Val
         if task.status != "COMPLETED" or key not in keys or task.run_id not in runs:
             continue
         values = np.array([np.nan if v is None else v for v in task.values], dtype=float)
-        known = np.isfinite(values)
+        is_known = np.isfinite(values)
         cell = runs[task.run_id], keys[key]
-        sums[cell][known] += values[known]
-        counts[cell][known] += 1
+        sums[cell][is_known] += values[is_known]
+        counts[cell][is_known] += 1
     means: Values = np.divide(sums, counts, out=np.full(shape, np.nan), where=counts > 0)
     return means
 
@@ -283,9 +283,9 @@ def _compare_measure(
     name: str, first: Values, second: Values, random: np.random.Generator
 ) -> MeasureRatio:
     means = [_mean(table, np.arange(len(table))) for table in (first, second)]
-    known = np.isfinite(means[0]) & np.isfinite(means[1])
-    both = known & (means[0] > 0) & (means[1] > 0)
-    sums = [float(mean[known].sum()) for mean in means]
+    is_known = np.isfinite(means[0]) & np.isfinite(means[1])
+    both = is_known & (means[0] > 0) & (means[1] > 0)
+    sums = [float(mean[is_known].sum()) for mean in means]
     if not both.any():
         return MeasureRatio(name, 0, sums[0], sums[1], None, None, None)
     ratio = float(np.median(means[1][both] / means[0][both]))
@@ -301,16 +301,20 @@ def _draw_ratio(first: Values, second: Values, random: np.random.Generator) -> f
         _mean(table[:, tasks], random.integers(len(table), size=len(table)))
         for table in (first, second)
     ]
-    known = np.isfinite(drawn[0]) & np.isfinite(drawn[1]) & (drawn[0] > 0)
-    return float(np.median(drawn[1][known] / drawn[0][known])) if known.any() else float("nan")
+    is_known = np.isfinite(drawn[0]) & np.isfinite(drawn[1]) & (drawn[0] > 0)
+    return (
+        float(np.median(drawn[1][is_known] / drawn[0][is_known]))
+        if is_known.any()
+        else float("nan")
+    )
 
 
 def _mean(table: Values, runs: NDArray[np.int64]) -> Values:
     """Return the mean of each task over some runs, NaN if none of them has the task."""
-    chosen = table[runs]
-    known = np.isfinite(chosen)
-    counts = known.sum(axis=0)
-    sums = np.where(known, chosen, 0.0).sum(axis=0)
+    values = table[runs]
+    is_known = np.isfinite(values)
+    counts = is_known.sum(axis=0)
+    sums = np.where(is_known, values, 0.0).sum(axis=0)
     means: Values = np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
     return means
 

@@ -142,8 +142,8 @@ def _read(query: Query, key: str) -> tuple[list[LabelValueCost], list[tuple[Any,
     values = [LabelValueCost(*row) for row in query(_VALUES.format(key=quoted))]
     if not values:
         keys = query("SELECT DISTINCT key FROM cost_by_label_key ORDER BY key")
-        known = ", ".join(key for (key,) in keys)
-        msg = f"No run has a label with the key {key!r}. There are: {known or 'none'}."
+        label_keys = ", ".join(key for (key,) in keys)
+        msg = f"No run has a label with the key {key!r}. There are: {label_keys or 'none'}."
         raise ConfigurationError(msg)
     return values, query(_RUNS.format(key=quoted))
 

@@ -215,8 +215,8 @@ def _read_releases(connection: Connection, currency: str) -> tuple[ReleaseChange
     return select_rows(connection, ReleaseChange, source)
 
 
-def _read_runs(connection: Connection, rest: str) -> tuple[Run, ...]:
-    return select_rows(connection, Run, f"report_runs {rest} LIMIT {FEW}")
+def _read_runs(connection: Connection, clauses: str) -> tuple[Run, ...]:
+    return select_rows(connection, Run, f"report_runs {clauses} LIMIT {FEW}")
 
 
 def _read_regressions(connection: Connection) -> tuple[Regression, ...]:

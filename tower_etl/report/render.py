@@ -255,13 +255,13 @@ def write_report(
             that matches the filter.
         OSError: The output cannot be written; the error has its path.
     """
-    given = check_web(web) if web else None
+    configured = check_web(web) if web else None
     with open_reader(path) as connection:
         apply_filter(connection, scope)
         ends_at = min(scope.until or made_at, made_at)
         facts = load_report_data(connection, ends_at, scope.since)
     derived = derive_web(facts.syncs[0].endpoint) if facts.syncs else None
-    page = render_page(facts, given or derived, made_at, scope)
+    page = render_page(facts, configured or derived, made_at, scope)
     return WrittenReport(write_page(output, page), facts.totals.runs, len(page.encode()))
 
 

@@ -83,12 +83,12 @@ def create_local_tables(connection: duckdb.DuckDBPyConnection, *, temporary: boo
 
 
 def _exists(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
-    found = connection.execute(
+    counts = connection.execute(
         "SELECT count(*) FROM information_schema.tables WHERE table_name = $1 AND "
         "(table_schema = current_schema() OR table_type = 'LOCAL TEMPORARY')",
         [name],
     ).fetchall()
-    return found != [(0,)]
+    return counts != [(0,)]
 
 
 def _list_columns(table: TableSpec, dialect: str) -> str:
@@ -197,7 +197,7 @@ def _iter_folder(kind: str) -> Iterator[View]:
         yield View(path.stem, kind, read_seed(path, types))
 
 
-def apply_views(path: Path, specs: Mapping[str, TableSpec] = TABLES, known: str = "") -> str:
+def apply_views(path: Path, specs: Mapping[str, TableSpec] = TABLES, known_digest: str = "") -> str:
     """Create or replace all views and comments, and close the file after a checkpoint.
 
     Views use unqualified table names, which work for any file name: in a file `tower.duckdb`,
@@ -206,7 +206,7 @@ def apply_views(path: Path, specs: Mapping[str, TableSpec] = TABLES, known: str 
     Args:
         path: DuckDB file.
         specs: Tables by name, with promoted columns.
-        known: Digest of the file; if it is equal to the new one, views and comments are kept.
+        known_digest: Digest of the file; if the new one is equal, views and comments are kept.
 
     Returns:
         Digest of the views, their tables and all comments.
@@ -218,7 +218,7 @@ def apply_views(path: Path, specs: Mapping[str, TableSpec] = TABLES, known: str 
         create_local_tables(connection)
         views = list(iter_views())
         digest = _digest(connection, views, specs)
-        if digest != known:
+        if digest != known_digest:
             create_views(connection, views)
             _apply_comments(connection, specs)
         connection.commit()
@@ -275,8 +275,8 @@ def _digest(
 
 def _apply_comments(connection: duckdb.DuckDBPyConnection, specs: Mapping[str, TableSpec]) -> None:
     """Set missing and changed comments on tables and columns."""
-    found = connection.execute(_FIND_COMMENTS).fetchall()
-    existing = {(table, column): comment for table, column, comment in found}
+    comments = connection.execute(_FIND_COMMENTS).fetchall()
+    existing = {(table, column): comment for table, column, comment in comments}
     for statement in iter_comment_statements(list_comments(specs), existing):
         connection.execute(statement)
 

@@ -121,11 +121,11 @@ def _read_date(path: Path, line: int, text: str) -> datetime | None:
     if not text:
         return None
     try:
-        found = datetime.fromisoformat(text)
+        date = datetime.fromisoformat(text)
     except ValueError:
         msg = f"{path}, line {line}: invalid valid_from {text!r}. Expected a date like 2026-01-31."
         raise ConfigurationError(msg) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _read_choice(path: Path, line: int, name: str, text: str, choices: Sequence[str]) -> str:
@@ -137,8 +137,8 @@ def _read_choice(path: Path, line: int, name: str, text: str, choices: Sequence[
 
 def find_price_list() -> Path | None:
     """Return the path of the configured price list, None if there is none."""
-    found = SettingSources(lookup=dlt_config_value).get("prices")
-    return Path(found).expanduser() if found else None
+    path = SettingSources(lookup=dlt_config_value).get("prices")
+    return Path(path).expanduser() if path else None
 
 
 def select_prices(path: Path | None) -> str:

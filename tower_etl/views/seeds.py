@@ -50,10 +50,10 @@ def find_seed(bundled: Path) -> Path:
     folder = SettingSources().get("seeds")
     if not folder:
         return bundled
-    if not (chosen := Path(folder).expanduser()).is_dir():
-        msg = f"TOWER_ETL_SEEDS: {chosen} is not a folder. Create it, or unset the variable."
+    if not (seed_folder := Path(folder).expanduser()).is_dir():
+        msg = f"TOWER_ETL_SEEDS: {seed_folder} is not a folder. Create it, or unset the variable."
         raise ConfigurationError(msg)
-    return chosen / bundled.name if (chosen / bundled.name).is_file() else bundled
+    return seed_folder / bundled.name if (seed_folder / bundled.name).is_file() else bundled
 
 
 def _iter_rows(path: Path, types: Mapping[str, str]) -> Iterator[list[str]]:

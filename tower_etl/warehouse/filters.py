@@ -157,15 +157,15 @@ def _restrict(view: View, condition: str) -> View:
 
 
 def _check(connection: duckdb.DuckDBPyConnection, column: str, wanted: str, condition: str) -> None:
-    found = connection.execute(
+    matches_by_name = connection.execute(
         f"SELECT DISTINCT {column}, {condition} FROM {_RUNS} ORDER BY 1"  # noqa: S608 literals are quoted
     ).fetchall()
-    if not any(matches for _, matches in found):
+    if not any(matches for _, matches in matches_by_name):
         kind = column.removesuffix("_name")
-        names = [str(name) for name, _ in found]
+        names = [str(name) for name, _ in matches_by_name]
         hint = suggest(wanted, names)
-        known = enumerate_names(names, _SHOWN)
-        msg = f"No run has the {kind} {wanted!r}.{hint} Expected one of {known}."
+        expected = enumerate_names(names, _SHOWN)
+        msg = f"No run has the {kind} {wanted!r}.{hint} Expected one of {expected}."
         raise ConfigurationError(msg)
 
 

@@ -112,11 +112,11 @@ def view_query(connection: duckdb.DuckDBPyConnection, view: View, scope: RunFilt
 
 
 def _has_view(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
-    found = connection.execute(
+    counts = connection.execute(
         "SELECT count(*) FROM duckdb_views() WHERE schema_name = ? AND view_name = ?",
         [DATASET, name],
     ).fetchall()  # an unread result would block the next query
-    return found != [(0,)]
+    return counts != [(0,)]
 
 
 def run_query(

@@ -130,11 +130,11 @@ def query_destination(
 
 def query_last_sync(query: Query) -> LastSync | None:
     """Return the sync that committed last, or None if there is none."""
-    found = query(
+    rows = query(
         "SELECT finished_at, seconds, status, calls, retries, throttled_seconds FROM sync_runs "
         "ORDER BY finished_at DESC LIMIT 1"
     )
-    return LastSync(*found[0]) if found else None
+    return LastSync(*rows[0]) if rows else None
 
 
 def query_status(query: Query) -> list[WorkspaceStatus]:
@@ -143,8 +143,8 @@ def query_status(query: Query) -> list[WorkspaceStatus]:
     last = _read_last_syncs(query)
     counts = {table: _count(query, table) for table in _COUNTED}
     counts["incomplete"] = _count_incomplete(query)
-    found = [_status(key, state, last, counts) for key, state in states.items()]
-    return sorted(found, key=lambda workspace: workspace.name)
+    statuses = [_status(key, state, last, counts) for key, state in states.items()]
+    return sorted(statuses, key=lambda workspace: workspace.name)
 
 
 def stale_workspaces(
@@ -199,26 +199,26 @@ def _read_last_syncs(query: Query) -> dict[str, tuple[str, datetime | None]]:
     A sync is successful if it read the listing and tried to fetch each run; runs that failed are
     pending. Rows of earlier versions only have the status.
     """
-    found: dict[str, tuple[str, datetime | None]] = {}
+    last_syncs: dict[str, tuple[str, datetime | None]] = {}
     rows = query("SELECT CAST(workspaces AS VARCHAR), finished_at FROM sync_runs ORDER BY 2 DESC")
     for text, finished_at in rows:
         for workspace in json.loads(text):
             if workspace["id"] is None and workspace["name"] != PERSONAL:
                 continue  # a selector without a matching workspace
             key = PERSONAL if workspace["id"] is None else str(workspace["id"])
-            name, time = found.get(key, (workspace["name"], None))
+            name, time = last_syncs.get(key, (workspace["name"], None))
             is_fresh = workspace.get("completed", workspace["status"] == "ok")
-            found[key] = (name, time or (finished_at if is_fresh else None))
-    return found
+            last_syncs[key] = (name, time or (finished_at if is_fresh else None))
+    return last_syncs
 
 
 def _count_incomplete(query: Query) -> dict[str, int]:
     """Count runs that lack a part; destinations of earlier versions do not have the column."""
-    found = query(
+    counts = query(
         "SELECT count(*) FROM information_schema.columns "
         "WHERE table_name = 'workflows' AND column_name = 'missing_parts'"
     )
-    return _count(query, "workflows", "missing_parts IS NOT NULL") if found[0][0] else {}
+    return _count(query, "workflows", "missing_parts IS NOT NULL") if counts[0][0] else {}
 
 
 def _count(query: Query, table: str, where: str = "true") -> dict[str, int]:

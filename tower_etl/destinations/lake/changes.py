@@ -52,12 +52,12 @@ class RecordingClient(DirectMergeDuckDBClient):
     def _moves(self, name: str, row_source: str) -> bool:
         """Return whether a stored row gets another month, and its rows in other tables with it."""
         old, new = partition_scheme(name), partition_scheme(name, row_source)
-        found = self.sql_client.execute_sql(
+        moved_rows = self.sql_client.execute_sql(
             f"SELECT 1 FROM (SELECT id, {old.month} AS m FROM {old.source}) AS a "  # noqa: S608 names of this package
             f"JOIN (SELECT id, {new.month} AS m FROM {new.source}) AS b USING (id) "
             "WHERE a.m <> b.m LIMIT 1"
         )
-        return bool(found)
+        return bool(moved_rows)
 
     def _record(self, name: str, months: str) -> None:
         self.sql_client.execute_sql(
@@ -84,12 +84,12 @@ def read_changes(
     ((compared,),) = connection.execute(_LAST).fetchall()
     if compared is None or not timedelta() <= now - compared.astimezone(UTC) < _COMPARE_ALL_EVERY:
         return None
-    found: dict[str, set[str]] = {}
+    months_by_table: dict[str, set[str]] = {}
     for name, month in connection.execute(f"FROM {_SCHEMA}.months").fetchall():
-        found.setdefault(name, set()).add(month)
-    if _ANY in found:
+        months_by_table.setdefault(name, set()).add(month)
+    if _ANY in months_by_table:
         return None
-    return {name: frozenset(months) for name, months in found.items()}
+    return {name: frozenset(months) for name, months in months_by_table.items()}
 
 
 def clear_changes(connection: duckdb.DuckDBPyConnection, compared_at: datetime | None) -> None:

@@ -73,8 +73,9 @@ def commit_tables(
     tables = {}
     for change in diff.changes:
         contents = diff.new.tables[change.table]
-        committed = diff.known[change.table].state if change.table in diff.known else ""
-        task = TableCommit(change, contents.partitions, committed, was_interrupted)
+        old = diff.current_tables.get(change.table)
+        committed_version = old.state if old else ""
+        task = TableCommit(change, contents.partitions, committed_version, was_interrupted)
         tables[change.table] = replace(contents, state=write(task))
         _logger.info(
             "Table %s: %d months written, %d removed",

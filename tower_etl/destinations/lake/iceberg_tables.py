@@ -82,11 +82,11 @@ class IcebergLocation:
 
     def read_hint(self, table: str) -> VersionHint | None:
         """Return the version hint of a table, None if it has none."""
-        found = self.files.read(f"{table}/{HINT}")
-        if found is None:
+        stored = self.files.read(f"{table}/{HINT}")
+        if stored is None:
             return None
-        metadata = f"{self.url}/{table}/metadata/{found.text.strip()}{_METADATA}"
-        return VersionHint(metadata, found.etag)
+        metadata = f"{self.url}/{table}/metadata/{stored.text.strip()}{_METADATA}"
+        return VersionHint(metadata, stored.etag)
 
     def update_version_hint(self, table: str, metadata: str, hint: VersionHint | None) -> None:
         """Set the version hint of a table, unless its metadata is outside the bucket.
@@ -157,8 +157,12 @@ def s3_properties(environ: Mapping[str, str]) -> Mapping[str, str]:
     """
     endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or _REGION
-    found = {"s3.endpoint": endpoint, "s3.region": region, "s3.proxy-uri": _find_proxy(endpoint)}
-    return {name: value for name, value in found.items() if value}
+    properties = {
+        "s3.endpoint": endpoint,
+        "s3.region": region,
+        "s3.proxy-uri": _find_proxy(endpoint),
+    }
+    return {name: value for name, value in properties.items() if value}
 
 
 def _find_proxy(endpoint: str | None) -> str | None:

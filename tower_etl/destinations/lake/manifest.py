@@ -141,11 +141,13 @@ class ManifestDiff:
     @property
     def changes(self) -> list[TableDiff]:
         """Differences per table, in the order in which tables are written."""
-        known = self.known
-        return [compare(name, known.get(name), table) for name, table in self.new.tables.items()]
+        return [
+            compare(name, self.current_tables.get(name), table)
+            for name, table in self.new.tables.items()
+        ]
 
     @property
-    def known(self) -> Mapping[str, TableEntry]:
+    def current_tables(self) -> Mapping[str, TableEntry]:
         """Tables of the current manifest."""
         return self.old.tables if self.old else {}
 
@@ -153,13 +155,15 @@ class ManifestDiff:
 def compare(table: str, old: TableEntry | None, new: TableEntry) -> TableDiff:
     """Return the difference between two states of a table; changed columns affect all months."""
     is_new = old is None or old.ddl != new.ddl
-    known = old.partitions if old else {}
+    old_partitions = old.partitions if old else {}
     written = [
         month
         for month, part in sorted(new.partitions.items())
-        if is_new or month not in known or known[month].fingerprint != part.fingerprint
+        if is_new
+        or month not in old_partitions
+        or old_partitions[month].fingerprint != part.fingerprint
     ]
-    removed = sorted(known.keys() - new.partitions.keys())
+    removed = sorted(old_partitions.keys() - new.partitions.keys())
     return TableDiff(table, tuple(written), tuple(removed), is_new)
 
 
@@ -186,20 +190,20 @@ class ManifestStore:
         Raises:
             ConfigurationError: The location contains other files, or tables of another format.
         """
-        found = self.files.read(_MANIFEST)
-        if found is None:
+        stored = self.files.read(_MANIFEST)
+        if stored is None:
             others = [name for name in self.files.list_names() if not name.startswith(_PREFIX)]
             if others and not self.is_in_progress:
                 raise foreign_files_error(self.files)
             return None
-        manifest = load_manifest(found.text)
+        manifest = load_manifest(stored.text)
         if manifest.kind != self.kind:
             msg = (
                 f"{self.files} contains {manifest.kind} tables, not {self.kind}. "
                 "Choose another --path."
             )
             raise ConfigurationError(msg)
-        return replace(manifest, etag=found.etag)
+        return replace(manifest, etag=stored.etag)
 
     def mark_in_progress(self) -> bool:
         """Write the in-progress marker, before anything else is written to the lake.
@@ -227,8 +231,8 @@ class ManifestStore:
 
 def detect_format(files: LocalFolder | ObjectStore) -> str | None:
     """Return the format of the lake in a folder or bucket; None if it has no manifest."""
-    found = files.read(_MANIFEST)
-    return load_manifest(found.text).kind if found else None
+    stored = files.read(_MANIFEST)
+    return load_manifest(stored.text).kind if stored else None
 
 
 def foreign_files_error(root: object) -> ConfigurationError:

@@ -180,9 +180,9 @@ class LakeDestination:
 
     def _read_snapshots(self) -> Sequence[str | None]:
         with suppress(OSError, ValueError):
-            found = json.loads(self._snapshots_path.read_text(encoding="utf-8"))
-            if isinstance(found, list):
-                return found
+            stored = json.loads(self._snapshots_path.read_text(encoding="utf-8"))
+            if isinstance(stored, list):
+                return stored
         return ()
 
     @property
@@ -227,8 +227,8 @@ def scan_staging(
     schemes = {name: partition_scheme(name) for name in ddls}
     partitions, tables = {}, {}
     for name, ddl in ddls.items():
-        known = old.tables if old and changes is not None and is_data_table(name) else {}
-        before = known.get(name)
+        known_tables = old.tables if old and changes is not None and is_data_table(name) else {}
+        before = known_tables.get(name)
         if before is None or before.ddl != ddl:
             partitions[name] = scan_partitions(connection, schemes[name])
             entries = _partition_entries(partitions[name])

@@ -116,13 +116,14 @@ class ParquetLake:
     ) -> TableEntry:
         """Return the table's entry with the file of each partition."""
         new = diff.new.tables[change.table]
-        known = diff.known[change.table].partitions if change.table in diff.known else {}
+        old = diff.current_tables.get(change.table)
+        old_partitions = old.partitions if old else {}
         file = f"{diff.new.snapshot}.parquet"
         partitions = {}
         for month, part in new.partitions.items():
             written = f"{MONTH}={month}/{file}" if reader.has_months(change.table) else file
-            found = written if month in change.written else known[month].file
-            partitions[month] = replace(part, file=found)
+            file_path = written if month in change.written else old_partitions[month].file
+            partitions[month] = replace(part, file=file_path)
         return replace(new, partitions=partitions)
 
     def _write_table(

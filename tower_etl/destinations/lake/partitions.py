@@ -139,11 +139,11 @@ def list_tables(connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:
 
     Written in this order, a lake never shows a run before its other rows.
     """
-    found = connection.execute(
+    statements = connection.execute(
         "SELECT table_name, sql FROM duckdb_tables() WHERE schema_name = ? AND NOT temporary",
         [DATASET],
     ).fetchall()
-    return dict(sorted(found, key=lambda row: (row[0] == "workflows", row[0])))
+    return dict(sorted(statements, key=lambda row: (row[0] == "workflows", row[0])))
 
 
 def scan_partitions(
@@ -190,7 +190,7 @@ def _scan(
         f"SELECT {scheme.month_text}, count(*) || '-' || sum(hash({_ROW})), min({_ROW}.rowid), "  # noqa: S608 constants
         f"max({_ROW}.rowid) FROM {scheme.source} {where} GROUP BY 1"
     ).fetchall()
-    return {name: PartitionStats(*rest) for name, *rest in rows}
+    return {name: PartitionStats(*stats) for name, *stats in rows}
 
 
 _BATCH_ROWS = 20_000
@@ -233,10 +233,10 @@ class PartitionReader:
         return self.schemes[table].has_months
 
     def _select(self, table: str, months: Iterable[str]) -> str:
-        scheme, known = self.schemes[table], self.partitions[table]
+        scheme, known_partitions = self.schemes[table], self.partitions[table]
         if not scheme.has_months:
             return scheme.sql
         wanted = tuple(months)
-        if unknown := [month for month in wanted if month not in known]:
-            known = {**known, **scan_months(self.connection, scheme, unknown)}
-        return scheme.select({month: known.get(month, _EMPTY) for month in wanted})
+        if unknown := [month for month in wanted if month not in known_partitions]:
+            known_partitions = {**known_partitions, **scan_months(self.connection, scheme, unknown)}
+        return scheme.select({month: known_partitions.get(month, _EMPTY) for month in wanted})

@@ -142,9 +142,9 @@ class RateLimiter:
             RateLimiterClosedError: The limiter was closed in the meantime.
         """
         ends = self._clock.monotonic() + seconds
-        while (left := ends - self._clock.monotonic()) > 0:
+        while (remaining_seconds := ends - self._clock.monotonic()) > 0:
             self._check_open()
-            self._clock.sleep(min(left, _SLEEP_SECONDS))
+            self._clock.sleep(min(remaining_seconds, _SLEEP_SECONDS))
         self._check_open()
 
     def close(self) -> None:
@@ -169,11 +169,11 @@ class RateLimiter:
         def send(
             window: RequestWindow, now: float
         ) -> tuple[RequestWindow, tuple[float, float, bool]]:
-            known = _add_responses(window, responses)
-            earliest = next_send_time(known, now, self._limit)
+            updated = _add_responses(window, responses)
+            earliest = next_send_time(updated, now, self._limit)
             if earliest <= now and self._limit is not None:
-                return record_send(known, now), (earliest, now, True)
-            return (known if is_due else window), (earliest, now, is_due)
+                return record_send(updated, now), (earliest, now, True)
+            return (updated if is_due else window), (earliest, now, is_due)
 
         earliest, now, is_stored = self._store.update(send)
         if is_stored:

@@ -226,10 +226,10 @@ def encode_window(window: RequestWindow) -> bytes:
 def decode_window(content: bytes | str | None) -> RequestWindow:
     """Return the window of a JSON text; an empty window if the text is absent or damaged."""
     try:
-        found = orjson.loads(content or b"")
-        calls = zip(found["departures"], found["arrivals"], strict=True)
-        sent_at, received_by = zip(*calls, strict=True) if found["departures"] else ((), ())
-        others = (float(found[name]) for name in ("paused_until", "refused_at", "slowness"))
+        stored = orjson.loads(content or b"")
+        calls = zip(stored["departures"], stored["arrivals"], strict=True)
+        sent_at, received_by = zip(*calls, strict=True) if stored["departures"] else ((), ())
+        others = (float(stored[name]) for name in ("paused_until", "refused_at", "slowness"))
         return RequestWindow(tuple(map(float, sent_at)), tuple(map(float, received_by)), *others)
     except (orjson.JSONDecodeError, TypeError, KeyError, ValueError):
         return RequestWindow()
