@@ -95,7 +95,7 @@ class Compatibility:
     def learn_search(self, *, works: bool) -> None:
         """Record whether the listing of runs supports bounds on the submission time.
 
-        Once a listing has ignored them, one that happens to stay within them proves nothing.
+        False is final, because a later listing may stay within the bounds by chance.
         """
         with self._lock:
             if works and self.can_search is False:

@@ -85,7 +85,7 @@ def make_key_reader(fields: FieldTypes) -> KeyReader:
     readers = [(path.split("."), _READERS[kind]) for path, kind in fields.items()]
 
     def key(item: Item) -> Hashable:
-        values = tuple(read(_at(item, path)) for path, read in readers)
+        values = tuple(read(_get_nested(item, path)) for path, read in readers)
         if None in values:
             return _missing_key(item)
         return values[0] if len(values) == 1 else values
@@ -105,14 +105,14 @@ def with_typed_key(item: Item, fields: FieldTypes) -> Item:
 
 def run_key(element: Item) -> str | MissingKey:
     """Return the id of a run from an element of a listing or a detail; an id must be text."""
-    run_id = _at(element, ("workflow", "id"))
+    run_id = _get_nested(element, ("workflow", "id"))
     return run_id if isinstance(run_id, str) and run_id.strip() else _missing_key(element)
 
 
 def task_key(element: Item) -> Hashable:
     """Return the `taskId` of a task within its run; older servers may not wrap tasks in `task`."""
-    task = element["task"] if isinstance(_of(element, "task"), dict) else element
-    task_id = parse_integer(_of(task, "taskId"))
+    task = element["task"] if isinstance(_get_field(element, "task"), dict) else element
+    task_id = parse_integer(_get_field(task, "taskId"))
     return _missing_key(task) if task_id is None else task_id
 
 
@@ -134,13 +134,13 @@ def malformed_response(
     return kind(msg)
 
 
-def _of(item: object, name: str) -> Any:  # noqa: ANN401 - any JSON value
+def _get_field(item: object, name: str) -> Any:  # noqa: ANN401 - any JSON value
     return item.get(name) if isinstance(item, dict) else None
 
 
-def _at(item: object, path: Iterable[str]) -> object:
+def _get_nested(item: object, path: Iterable[str]) -> object:
     for name in path:
-        item = _of(item, name)
+        item = _get_field(item, name)
     return item
 
 

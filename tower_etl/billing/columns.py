@@ -54,7 +54,7 @@ class ExportColumns:
         return [name for name in names if name not in self._names]
 
     def matching(self, prefix: str) -> dict[str, str]:
-        """Return the columns with a prefix: the rest of the name -> the quoted name."""
+        """Return the quoted names of the columns with a prefix, by the name after the prefix."""
         matches = {
             normalized.removeprefix(prefix): name
             for normalized, name in self._names.items()

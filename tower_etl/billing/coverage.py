@@ -116,7 +116,7 @@ class Coverage:
 
 
 def read_coverage(query: Query) -> Coverage:
-    """Read the coverage of a target.
+    """Return the coverage of the loaded bills.
 
     Args:
         query: Runs SQL that refers to the views without a schema.

@@ -141,7 +141,7 @@ def _write_report(path: str) -> None:
 
 
 def _remove_previous_demo(path: Path, *, replace: bool) -> None:
-    """Delete the DuckDB file of an earlier demo, but no other data or chosen path."""
+    """Delete the file of an earlier demo at the default path; reject any other existing file."""
     from tower_etl.warehouse.reader import open_reader  # noqa: PLC0415 imports duckdb
 
     existing = [file for file in (path, _report_path(path)) if file.exists()]

@@ -57,7 +57,7 @@ def command(
     config = options.destination_config(destination, path, exists=True)
     running = read_progress(config)
     try:
-        workspaces, last = _read(config)
+        workspaces, last = _read_status(config)
     except ConfigurationError:
         if not running:
             raise
@@ -76,14 +76,14 @@ def command(
         print_json(shown)
     else:
         if workspaces or not running:
-            _print(workspaces)
+            _print_table(workspaces)
         if running:
             print_message(
                 f"Running: process {running.pid} on {running.host}: {running.progress}"
                 + ("" if workspaces else ". The tables appear when this first sync ends.")
             )
     for workspace in stale:
-        shown_time = _show(workspace.last_sync_at)
+        shown_time = _format_time(workspace.last_sync_at)
         print_notice(f"Stale: {workspace.name}, last synced {shown_time}")
     return code
 
@@ -112,7 +112,7 @@ def read_max_age(text: str) -> timedelta:
     raise ConfigurationError(msg)
 
 
-def _read(config: DestinationConfig) -> tuple[list[WorkspaceStatus], LastSync | None]:
+def _read_status(config: DestinationConfig) -> tuple[list[WorkspaceStatus], LastSync | None]:
     from tower_etl.warehouse.status import (  # noqa: PLC0415 imports duckdb
         query_destination,
         query_last_sync,
@@ -122,16 +122,16 @@ def _read(config: DestinationConfig) -> tuple[list[WorkspaceStatus], LastSync | 
     return query_destination(config, lambda query: (query_status(query), query_last_sync(query)))
 
 
-def _print(workspaces: list[WorkspaceStatus]) -> None:
+def _print_table(workspaces: list[WorkspaceStatus]) -> None:
     rows = [
         (
             workspace.name,
             str(workspace.id or ""),
-            _show(workspace.cursor),
+            _format_time(workspace.cursor),
             workspace.open_runs,
             len(workspace.pending),
-            _show(workspace.last_sync_at),
-            _show(workspace.reconciled_at),
+            _format_time(workspace.last_sync_at),
+            _format_time(workspace.reconciled_at),
             *workspace.row_counts.values(),
         )
         for workspace in workspaces
@@ -148,8 +148,8 @@ def _describe_problems(workspace: WorkspaceStatus) -> list[str]:
     lines = []
     if workspace.invisible_since:
         lines.append(
-            f"Not visible: {workspace.name}, since {_show(workspace.invisible_since)}. The token "
-            "can no longer see this workspace; its rows are kept."
+            f"Not visible: {workspace.name}, since {_format_time(workspace.invisible_since)}. "
+            "The token can no longer see this workspace; its rows are kept."
         )
     ordered = sorted(workspace.pending.items(), key=lambda item: item[1].first_failed_at)
     lines += [_describe_pending(workspace.name, run_id, run) for run_id, run in ordered[:_SHOWN]]
@@ -167,9 +167,9 @@ def _describe_pending(workspace: str, run_id: str, run: FailedRun) -> str:
     when = "next sync" if run.retry_in <= 1 else f"in {run.retry_in} syncs at the latest"
     return (
         f"Pending: {workspace}: run {run_id} failed {run.attempts} times since "
-        f"{_show(run.first_failed_at)}, retry {when}: {run.error}"
+        f"{_format_time(run.first_failed_at)}, retry {when}: {run.error}"
     )
 
 
-def _show(timestamp: object) -> str:
+def _format_time(timestamp: object) -> str:
     return f"{timestamp:%Y-%m-%d %H:%M:%SZ}" if timestamp else "never"

@@ -67,23 +67,23 @@ def format_table(
         for row in rows
     ]
     columns = [[row[index] for row in shown] for index in range(len(names))]
-    numbers = [_has_numbers(rows, index) for index in range(len(names))]
-    table = _draw(names, columns, numbers, title)
+    are_numbers = [_has_numbers(rows, index) for index in range(len(names))]
+    table = _build_table(names, columns, are_numbers, title)
     if _measure_table(console, table) > console.width:
-        widths = [_min_width(*column) for column in zip(names, columns, numbers, strict=True)]
+        widths = [_min_width(*column) for column in zip(names, columns, are_numbers, strict=True)]
         if rows and sum(widths) + _TIGHT_PADDING * len(widths) > console.width:
             return _write_records(names, shown, title)
         heads = [_fold_name(name, least) for name, least in zip(names, widths, strict=True)]
-        table = _draw(heads, columns, numbers, title, tight=True)
+        table = _build_table(heads, columns, are_numbers, title, tight=True)
     table.box = _RULED if terminal.encoding.startswith("utf") else _RULED_IN_ASCII
     console.print(table)
     return "\n".join(line.rstrip() for line in buffer.getvalue().split("\n")).strip("\n")
 
 
-def _draw(
+def _build_table(
     heads: Sequence[str],
     columns: Sequence[Sequence[str]],
-    numbers: Sequence[bool],
+    are_numbers: Sequence[bool],
     title: str,
     *,
     tight: bool = False,
@@ -91,9 +91,9 @@ def _draw(
     """Build a table that folds text to the width of its column, and never folds numbers."""
     table = Table(title=title or None, title_justify="left", box=_RULED)
     table.collapse_padding, table.pad_edge = tight, not tight
-    for head, number in zip(heads, numbers, strict=True):
-        justify: Literal["left", "right"] = "right" if number else "left"
-        table.add_column(head, justify=justify, overflow="fold", no_wrap=number)
+    for head, is_number in zip(heads, are_numbers, strict=True):
+        justify: Literal["left", "right"] = "right" if is_number else "left"
+        table.add_column(head, justify=justify, overflow="fold", no_wrap=is_number)
     for row in zip(*columns, strict=True):
         table.add_row(*row)
     return table
@@ -120,10 +120,10 @@ def _has_numbers(rows: Rows, index: int) -> bool:
     return any(isinstance(row[index], int | float) for row in rows)
 
 
-def _min_width(name: str, cells: Sequence[str], number: bool) -> int:  # noqa: FBT001 zipped
+def _min_width(name: str, cells: Sequence[str], is_number: bool) -> int:  # noqa: FBT001 zipped
     """Return the least width of a column: unfolded numbers, words of its name, 16 of text."""
     widest = max((cell_len(line) for cell in cells for line in cell.splitlines()), default=0)
-    return max(*map(len, _split_name(name)), widest if number else min(widest, _MIN_TEXT_WIDTH))
+    return max(*map(len, _split_name(name)), widest if is_number else min(widest, _MIN_TEXT_WIDTH))
 
 
 def _split_name(name: str) -> list[str]:
@@ -273,9 +273,9 @@ def as_json(names: Sequence[str], rows: Rows) -> str:
 
 def as_markdown(names: Sequence[str], rows: Rows) -> str:
     """Return rows as a Markdown table with right-aligned numbers."""
-    numbers = [_has_numbers(rows, index) for index in range(len(names))]
+    are_numbers = [_has_numbers(rows, index) for index in range(len(names))]
     shown = [[_show(value, name) for value, name in zip(row, names, strict=True)] for row in rows]
-    rule = ["---:" if number else "---" for number in numbers]
+    rule = ["---:" if is_number else "---" for is_number in are_numbers]
     return "\n".join("| " + " | ".join(map(_escape, row)) + " |" for row in (names, rule, *shown))
 
 

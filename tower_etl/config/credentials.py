@@ -1,4 +1,6 @@
-"""Resolution of the access token: environment, command, system keyring or dlt's secrets.
+"""Resolution of the access token, and of the settings that protect it in transit.
+
+The token is in the environment, the output of a command, the system keyring or dlt's secrets.
 
 Only a flag or the environment may name a command or a keyring. dlt reads its configuration from the
 current folder, and a folder must not decide which program is run or which password is read.

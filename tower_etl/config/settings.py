@@ -107,7 +107,7 @@ class HttpSettings:
         if self.workers is not None:
             return self.workers
         calls_per_second = (self.calls_per_second or _PLATFORM_LIMIT) * self.rate_limit_share
-        # Half as many again as a steady flow needs: response times vary.
+        # 50 % more than a steady flow needs, because response times vary.
         needed = math.ceil(1.5 * calls_per_second * response_seconds)
         return min(max(needed, MIN_WORKERS), MAX_WORKERS)
 

@@ -297,7 +297,7 @@ def measure_share(part: float | None, whole: float | None) -> float:
 
 
 def place_ratio(ratio: float) -> float:
-    """Return the place of a ratio in percent of a line from a quarter to four times."""
+    """Return the position of a ratio in percent of an axis from a quarter to four times."""
     return min(max(50 + 25 * math.log2(ratio), 0.0), 100.0) if ratio > 0 else 0.0
 
 

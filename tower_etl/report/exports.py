@@ -119,7 +119,7 @@ def write_invoices(
     """
     with open_reader(path) as connection:
         apply_filter(connection, scope)
-        values, runs = _read(lambda sql: connection.execute(sql).fetchall(), key)
+        values, runs = _read_invoice(lambda sql: connection.execute(sql).fetchall(), key)
     page = render_template(
         "invoices.html",
         key=key,
@@ -137,7 +137,7 @@ def write_invoices(
     return written
 
 
-def _read(query: Query, key: str) -> tuple[list[LabelValueCost], list[tuple[Any, ...]]]:
+def _read_invoice(query: Query, key: str) -> tuple[list[LabelValueCost], list[tuple[Any, ...]]]:
     quoted = quote_text(key)
     values = [LabelValueCost(*row) for row in query(_VALUES.format(key=quoted))]
     if not values:

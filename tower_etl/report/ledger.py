@@ -98,13 +98,15 @@ def split_cost(waste: Waste, measure: CostMetric) -> Ledger:
     amounts = [amount or 0.0 for amount in losses]
     digits = 2 if abs(cost) >= 1 else 4
     amounts = [cost - sum(amounts), *amounts]
-    return _make(_MONEY, amounts, digits, lambda amount: format_exact(amount, measure.unit, digits))
+    return _make_ledger(
+        _MONEY, amounts, digits, lambda amount: format_exact(amount, measure.unit, digits)
+    )
 
 
 def split_time(time: TaskTime) -> Ledger:
     """Return the ledger of task time: four exclusive parts, in hours."""
     hours = (time.kept_run_hours, time.kept_staged_hours, time.retried_hours, time.wait_hours)
-    return _make(_TIME, [amount or 0.0 for amount in hours], 1, _format_hours)
+    return _make_ledger(_TIME, [amount or 0.0 for amount in hours], 1, _format_hours)
 
 
 def round_parts(amounts: Sequence[float], digits: int) -> list[float]:
@@ -119,7 +121,7 @@ def round_parts(amounts: Sequence[float], digits: int) -> list[float]:
     return [(floor + (index in largest)) / scale for index, floor in enumerate(floors)]
 
 
-def _make(
+def _make_ledger(
     kinds: Sequence[tuple[str, str, str]],
     amounts: Sequence[float],
     digits: int,

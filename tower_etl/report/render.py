@@ -56,7 +56,7 @@ def render_page(facts: ReportData, web: str | None, made_at: datetime, scope: Ru
     money, actions = split_cost(facts.totals, measure), list_actions(facts)
     return render_template(
         "page.html",
-        _read("script.js"),
+        _read_template("script.js"),
         facts=facts,
         totals=facts.totals,
         made_at=made_at,
@@ -112,7 +112,7 @@ def _chart_outcomes(facts: ReportData) -> charts.StackedBars:
     return charts.stack_columns(counts, _OUTCOMES, facts.span.step, formats.format_count, least=1)
 
 
-def _read(name: str) -> str:
+def _read_template(name: str) -> str:
     source, _, _ = _LOADER.get_source(_ENVIRONMENT, name)
     return source
 
@@ -208,7 +208,7 @@ _ENVIRONMENT = _make_environment()
 
 def render_template(name: str, script: str = "", **values: object) -> str:
     """Render a template to the HTML of a self-contained page."""
-    style = _read("style.css")
+    style = _read_template("style.css")
     return _ENVIRONMENT.get_template(name).render(
         style=Markup(style),  # noqa: S704 a file of the package
         script=Markup(script),  # noqa: S704 a file of the package
@@ -240,7 +240,7 @@ def write_report(
     scope: RunFilter,
     web: str | None = None,
 ) -> WrittenReport:
-    """Write the report on a synced DuckDB file.
+    """Write the report on the runs of a DuckDB file or lake.
 
     Args:
         path: DuckDB file or lake.

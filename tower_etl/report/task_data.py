@@ -1,6 +1,6 @@
 """Data of the report on tasks: cost and time, requests, machines, waits and failures.
 
-Units and names as in `data`.
+Units and names are those of `tower_etl.report.data`.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class FailureMessage:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskFacts:
-    """The part of the report's data that is about tasks.
+    """Data of the report about tasks.
 
     Attributes:
         staged: Processes with most staging.

@@ -42,7 +42,7 @@ def translate(sql: str, dialect: str) -> str:
 
 
 def select_schema(name: str, dialect: str) -> str:
-    """Return the statement that makes a schema the one of unqualified names.
+    """Return the statement that selects the schema of unqualified names.
 
     Raises:
         ConfigurationError: The dialect is not supported.

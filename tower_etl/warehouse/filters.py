@@ -111,7 +111,7 @@ def apply_filter(
     create_views(connection, runs, temporary=True)
     for column, named in scope.named_conditions.items():
         for name, condition in named.items():
-            _check(connection, column, name, condition)
+            _check_name(connection, column, name, condition)
     filtered = list(_iter_filtered(scope))
     wanted = select_views(filtered, names or [view.name for view in filtered])
     create_views(connection, wanted, temporary=True)
@@ -156,7 +156,9 @@ def _restrict(view: View, condition: str) -> View:
     return replace(view, sql=f"SELECT * FROM (\n{view.sql}) WHERE {condition}")  # noqa: S608 literals are quoted
 
 
-def _check(connection: duckdb.DuckDBPyConnection, column: str, wanted: str, condition: str) -> None:
+def _check_name(
+    connection: duckdb.DuckDBPyConnection, column: str, wanted: str, condition: str
+) -> None:
     matches_by_name = connection.execute(
         f"SELECT DISTINCT {column}, {condition} FROM {_RUNS} ORDER BY 1"  # noqa: S608 literals are quoted
     ).fetchall()

@@ -93,7 +93,7 @@ def read_changes(
 
 
 def clear_changes(connection: duckdb.DuckDBPyConnection, compared_at: datetime | None) -> None:
-    """Forget the months after they were written to the lake.
+    """Delete the recorded months after they were written to the lake.
 
     Args:
         connection: Connection to the staging database.

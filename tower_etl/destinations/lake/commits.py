@@ -1,6 +1,6 @@
 """Commits to lakes with versioned tables: one commit per table, then a manifest of all versions.
 
-Readers use the versions in the manifest. An interrupted sync leaves the in-progress marker and
+Readers use the versions in the manifest. An interrupted sync leaves the in-progress mark and
 possibly tables newer than the manifest, which the next sync overwrites.
 """
 
@@ -68,7 +68,7 @@ def commit_tables(
         TowerEtlError: The lock was lost, or a commit failed.
     """
     writer_lock.check()
-    # The marker precedes the first commit, so that an interruption is always detected.
+    # The mark precedes the first commit, so that an interruption is always detected.
     was_interrupted = manifests.mark_in_progress()
     tables = {}
     for change in diff.changes:

@@ -84,7 +84,7 @@ class IcebergLake:
 
         @cache
         def get_catalog() -> Catalog:
-            # Opened lazily: opening creates a file, and the in-progress marker must be the first.
+            # Opened lazily: opening creates a file, and the in-progress mark must be the first.
             return open_catalog(self.folder)
 
         write = partial(self._write_table, get_catalog, reader)

@@ -169,7 +169,7 @@ def compare(table: str, old: TableEntry | None, new: TableEntry) -> TableDiff:
 
 @dataclass(frozen=True)
 class ManifestStore:
-    """Manifest in the root of a lake, and the marker of a sync that is writing to it.
+    """Manifest in the root of a lake, and the mark of a sync that is writing to it.
 
     Attributes:
         files: Files of the lake.
@@ -206,15 +206,15 @@ class ManifestStore:
         return replace(manifest, etag=stored.etag)
 
     def mark_in_progress(self) -> bool:
-        """Write the in-progress marker, before anything else is written to the lake.
+        """Write the in-progress mark, before anything else is written to the lake.
 
         Returns:
-            Whether the marker existed, that is, `is_in_progress` before the call.
+            Whether the mark existed, that is, `is_in_progress` before the call.
         """
         return self.files.put_if_match(_IN_PROGRESS, "", None) is None
 
     def write(self, manifest: Manifest, old: Manifest | None) -> None:
-        """Replace the manifest atomically, and remove the in-progress marker.
+        """Replace the manifest atomically, and remove the in-progress mark.
 
         Args:
             manifest: New manifest.

@@ -156,7 +156,7 @@ class LakeDestination:
 
         Args:
             published_at: Time of the publication (UTC).
-            specs: Not used.
+            specs: Ignored, because the formats store no comments.
             verify: Whether to compare all rows, instead of those that packages changed.
         """
         del specs
@@ -172,7 +172,7 @@ class LakeDestination:
         self.record_snapshots(snapshot)
 
     def record_snapshots(self, *snapshots: str | None) -> None:
-        """Record the snapshots of the lake that the database may be the staging state of.
+        """Record the snapshots of the lake that the staging database may be the state of.
 
         During a publication there are two, because an interruption may leave either in the lake.
         """
