@@ -233,7 +233,7 @@ class TowerClient:
         """
         params: Params = {**endpoint.filters}
         names = asdict(scope)
-        key, stats = make_key_reader(endpoint.key), PaginationStats()
+        read_key, stats = make_key_reader(endpoint.key), PaginationStats()
         if not endpoint.paged:
             form = RequestForm(endpoint.attributes)
             response, _ = self._negotiate(endpoint, form, params, **names)
@@ -241,9 +241,9 @@ class TowerClient:
             if not endpoint.key:  # one object per scope, which identifies it
                 return EntityList(records, complete=True)
             page = Page(records, extract_count(response.get(endpoint.total_key)))
-            return EntityList.of(stats.take(page, key), endpoint.key, stats)
+            return EntityList.of(stats.take(page, read_key), endpoint.key, stats)
         fetch = self._make_page_fetcher(endpoint, _MAX_LISTED, params, **names)
-        pages = paginate_descending(fetch, key, stats, f"GET {endpoint.path}")
+        pages = paginate_descending(fetch, read_key, stats, f"GET {endpoint.path}")
         return EntityList.of(chain.from_iterable(pages), endpoint.key, stats)
 
     def get_entity(self, endpoint: Endpoint, scope: PathScope) -> Item:

@@ -129,11 +129,11 @@ class PaginationStats:
             self.reported_totals
         )
 
-    def take(self, page: Page, key: KeyReader) -> list[Item]:
+    def take(self, page: Page, read_key: KeyReader) -> list[Item]:
         """Add a page, and return its items that are new."""
         if page.total is not None:
             self.reported_totals.append(page.total)
-        keys = [key(item) for item in page.items]
+        keys = [read_key(item) for item in page.items]
         self._add_repeated(keys)
         new = dict(zip(keys, page.items, strict=True))  # a page may contain an item twice
         for known_key in new.keys() & self.keys:
@@ -189,7 +189,7 @@ class EntityList:
 
 
 def paginate_descending(
-    fetch: FetchPage, key: KeyReader, stats: PaginationStats, name: str = ANY_LIST
+    fetch: FetchPage, read_key: KeyReader, stats: PaginationStats, name: str = ANY_LIST
 ) -> Iterator[list[Item]]:
     """Yield the pages of a list to and from which items are added and deleted, each item once.
 
@@ -203,10 +203,10 @@ def paginate_descending(
     first_keys, repeats = None, 0
     while True:
         page = fetch(offset)
-        has_gap = overlaps and not (page.items and key(page.items[0]) in stats.keys)
-        new = [] if has_gap else stats.take(page, key)
+        has_gap = overlaps and not (page.items and read_key(page.items[0]) in stats.keys)
+        new = [] if has_gap else stats.take(page, read_key)
         stalled = max(0, stalled - 1) if new else stalled + 1
-        keys = {key(item) for item in page.items}
+        keys = {read_key(item) for item in page.items}
         repeats = repeats + 1 if keys and keys == first_keys else 0
         first_keys = keys if first_keys is None else first_keys
         if stalled > _MAX_STALLED_PAGES or repeats > _MAX_REPEATED_PAGES:

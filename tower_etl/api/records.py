@@ -84,13 +84,13 @@ def make_key_reader(fields: FieldTypes) -> KeyReader:
     """
     readers = [(path.split("."), _READERS[kind]) for path, kind in fields.items()]
 
-    def key(item: Item) -> Hashable:
+    def read_key(item: Item) -> Hashable:
         values = tuple(read(_get_nested(item, path)) for path, read in readers)
         if None in values:
             return _missing_key(item)
         return values[0] if len(values) == 1 else values
 
-    return key
+    return read_key
 
 
 def with_typed_key(item: Item, fields: FieldTypes) -> Item:
@@ -116,10 +116,10 @@ def task_key(element: Item) -> Hashable:
     return _missing_key(task) if task_id is None else task_id
 
 
-def split_keyed(items: Iterable[Item], key: Callable[[Item], Hashable]) -> tuple[list[Item], int]:
+def split_keyed(items: Iterable[Item], read_key: KeyReader) -> tuple[list[Item], int]:
     """Return the items with a key, and the number of items without one."""
     everything = list(items)
-    keyed = [item for item in everything if not isinstance(key(item), MissingKey)]
+    keyed = [item for item in everything if not isinstance(read_key(item), MissingKey)]
     return keyed, len(everything) - len(keyed)
 
 

@@ -86,7 +86,7 @@ class TotalCheck:
 
 
 def paginate_append_only(
-    fetch: FetchPage, key: KeyReader, make_sink: Callable[[], SinkT], total_check: TotalCheck
+    fetch: FetchPage, read_key: KeyReader, make_sink: Callable[[], SinkT], total_check: TotalCheck
 ) -> SinkT:
     """Return all pages of a list to which items are only appended.
 
@@ -97,13 +97,13 @@ def paginate_append_only(
     """
     for _ in range(_MAX_PASSES):
         sink = make_sink()
-        if _paginate_once(fetch, key, sink, total_check):
+        if _paginate_once(fetch, read_key, sink, total_check):
             return sink
     raise unstable_list_error(_LIST, _MAX_PASSES)
 
 
 def _paginate_once(
-    fetch: FetchPage, key: KeyReader, sink: PageSink, total_check: TotalCheck
+    fetch: FetchPage, read_key: KeyReader, sink: PageSink, total_check: TotalCheck
 ) -> bool:
     """Read the list once; return False if an item may have been inserted in a page already read."""
     order: list[Hashable] = []
@@ -112,7 +112,7 @@ def _paginate_once(
     total_check.end, total_check.reported_total, total_check.repeated = 0, None, set()
     while True:
         page = fetch(total_check.end)
-        keys = [key(item) for item in page.items]
+        keys = [read_key(item) for item in page.items]
         has_more = page.says_more(total_check.end) or total_check.least > total_check.end
         if keys and keys == order and not has_more:
             return True  # `offset` is ignored: the first page was the whole list
@@ -145,7 +145,7 @@ def _with_size(page: Page, length: int | None) -> Page:
 
 def fetch_stable_list(
     fetch: FetchPage,
-    key: KeyReader,
+    read_key: KeyReader,
     make_sink: Callable[[], SinkT],
     pool: Executor,
     total_check: TotalCheck,
@@ -157,7 +157,7 @@ def fetch_stable_list(
     """
     sink, pages = make_sink(), PagePrefetcher(fetch, pool)
     try:
-        is_complete = _paginate_once(pages.fetch, key, sink, total_check)
+        is_complete = _paginate_once(pages.fetch, read_key, sink, total_check)
     finally:
         pages.close()
     total_check.is_exact = pages.is_consistent
@@ -233,7 +233,10 @@ class KnownRange(Protocol):
 
 
 def paginate_around_known(
-    fetch: FetchPage, key: KeyReader, known_ranges: Sequence[KnownRange], total_check: TotalCheck
+    fetch: FetchPage,
+    read_key: KeyReader,
+    known_ranges: Sequence[KnownRange],
+    total_check: TotalCheck,
 ) -> list[tuple[int, Item]] | None:
     """Return the items outside of known ranges in order, each with its offset.
 
@@ -256,8 +259,8 @@ def paginate_around_known(
         if not page.items and (start < offset or remaining):
             return None  # the list has become shorter
         if not (
-            _ranges_match(page, start, key, known_ranges)
-            and _record_offsets(page, start, key, offsets, total_check)
+            _ranges_match(page, start, read_key, known_ranges)
+            and _record_offsets(page, start, read_key, offsets, total_check)
         ):
             return None
         items_by_offset.update(enumerate(page.items, start))
@@ -271,7 +274,11 @@ def paginate_around_known(
 
 
 def _record_offsets(
-    page: Page, start: int, key: KeyReader, offsets: dict[Hashable, int], total_check: TotalCheck
+    page: Page,
+    start: int,
+    read_key: KeyReader,
+    offsets: dict[Hashable, int],
+    total_check: TotalCheck,
 ) -> bool:
     """Record the offsets of a page's items; return False if an item was elsewhere on another page.
 
@@ -279,17 +286,17 @@ def _record_offsets(
     """
     new: dict[Hashable, int] = {}
     for offset, item in enumerate(page.items, start):
-        if offsets.get(key(item), offset) != offset:
+        if offsets.get(read_key(item), offset) != offset:
             return False
-        if key(item) in new:
-            total_check.repeated.add(key(item))
-        new[key(item)] = offset
+        if read_key(item) in new:
+            total_check.repeated.add(read_key(item))
+        new[read_key(item)] = offset
     offsets.update(new)
     return True
 
 
 def _ranges_match(
-    page: Page, start: int, key: KeyReader, known_ranges: Sequence[KnownRange]
+    page: Page, start: int, read_key: KeyReader, known_ranges: Sequence[KnownRange]
 ) -> bool:
     """Return whether the first and last items of known ranges on a page are unchanged."""
     edges = {
@@ -298,4 +305,4 @@ def _ranges_match(
         for offset, edge in ((one.start, one.first_id), (one.end - 1, one.last_id))
         if edge is not None and start <= offset < start + len(page.items)
     }
-    return all(key(page.items[offset - start]) == edge for offset, edge in edges.items())
+    return all(read_key(page.items[offset - start]) == edge for offset, edge in edges.items())
