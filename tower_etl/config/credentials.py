@@ -143,7 +143,7 @@ def _run_command(command: str) -> tuple[Token, str]:
     No error is raised from here, so that no traceback has the output in its frames.
     """
     try:
-        done = subprocess.run(  # noqa: S603 the user's own command
+        process = subprocess.run(  # noqa: S603 the user's own command
             shlex.split(command),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -154,8 +154,8 @@ def _run_command(command: str) -> tuple[Token, str]:
         return Token(""), f"took longer than {_TIMEOUT_SECONDS:g} s"
     except (OSError, ValueError, IndexError) as error:
         return Token(""), f"cannot be run: {type(error).__name__}"
-    reason = f"ended with {done.returncode}" if done.returncode else ""
-    return Token(done.stdout.decode("utf-8", "replace").strip()), reason
+    reason = f"ended with {process.returncode}" if process.returncode else ""
+    return Token(process.stdout.decode("utf-8", "replace").strip()), reason
 
 
 def resolve_allow_http(sources: SettingSources) -> bool:

@@ -72,10 +72,10 @@ class ObjectStore:
         with self._explain():
             try:
                 mode = "create" if etag is None else {"e_tag": etag}
-                done = obstore.put(self.store, name, text.encode(), mode=mode)  # type: ignore[arg-type] # "version" is optional
+                result = obstore.put(self.store, name, text.encode(), mode=mode)  # type: ignore[arg-type] # "version" is optional
             except (AlreadyExistsError, PreconditionError, FileNotFoundError):
                 return None
-            return done["e_tag"]
+            return result["e_tag"]
 
     def remove(self, name: str) -> None:
         """Delete an object; do nothing if it does not exist."""

@@ -81,7 +81,7 @@ class DeltaLake:
         if manifest is None or self.manifests.is_in_progress:
             return ["Skipped: an interrupted sync must be resumed first. Run `tower-etl sync`."]
         self.manifests.mark_in_progress()
-        done, tables = [], {}
+        messages, tables = [], {}
         for name, contents in manifest.tables.items():
             self.writer_lock.check()
             table = DeltaTable(self._table_path(name))
@@ -92,9 +92,9 @@ class DeltaLake:
             tables[name] = replace(
                 contents, state=str(DeltaTable(self._table_path(name)).version())
             )
-            done.append(f"{name}: {len(removed)} old files deleted")
+            messages.append(f"{name}: {len(removed)} old files deleted")
         self.manifests.write(replace(manifest, tables=tables), manifest)
-        return done
+        return messages
 
     def _iter_tables(self, manifest: Manifest) -> Iterator[tuple[str, DeltaTable]]:
         for name, contents in manifest.tables.items():

@@ -106,12 +106,12 @@ class IcebergLake:
         if manifest is None or self.manifests.is_in_progress:
             return ["Skipped: an interrupted sync must be resumed first. Run `tower-etl sync`."]
         catalog = open_catalog(self.folder)
-        done = []
+        messages = []
         for name, contents in manifest.tables.items():
             with explained_commit(name, self.title, CommitFailedException):
                 removed = self._maintain_table(catalog, name, contents.state, now - RETENTION)
-            done.append(f"{name}: {removed} old files deleted")
-        return done
+            messages.append(f"{name}: {removed} old files deleted")
+        return messages
 
     def _read_all(self, manifest: Manifest, read: Callable[[Table, str], T]) -> dict[str, T]:
         """Read each table in the snapshot of a manifest, eight at a time."""
