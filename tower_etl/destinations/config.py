@@ -114,6 +114,8 @@ def resolve_destination(
     if resolved_kind != "postgres" and not resolved_path.strip():
         msg = f"Empty --path: expected a path such as {DEFAULT_PATHS[resolved_kind]}."
         raise ConfigurationError(msg)
+    if resolved_kind == "duckdb" and kind is None and not exists:
+        _check_no_folder(resolved_path)
     _check_no_password(resolved_path)
     _check_location(resolved_kind, resolved_path)
     state = state_dir(sources) / "tower-etl" / "targets"
@@ -144,6 +146,16 @@ def _find_default_path(kind: str) -> str:
     if kind == "duckdb" and Path(_EARLIER_DEFAULT).exists() and not Path(default).exists():
         return _EARLIER_DEFAULT
     return default
+
+
+def _check_no_folder(path: str) -> None:
+    """Reject a folder without a type: writing to a lake needs its type."""
+    if Path(path).expanduser().is_dir():
+        msg = (
+            f"{path} is a folder, not a DuckDB file. For a lake, add --destination parquet, delta "
+            "or iceberg; otherwise choose another --path. Nothing was changed."
+        )
+        raise ConfigurationError(msg)
 
 
 def _check_no_password(path: str) -> None:

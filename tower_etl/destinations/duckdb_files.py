@@ -84,12 +84,6 @@ def _check_file(path: Path) -> None:
     if not path.exists():
         return
     check_readable(path)
-    if path.is_dir():
-        msg = (
-            f"{path} is a folder, not a DuckDB file. For a lake, add --destination parquet, delta "
-            "or iceberg; otherwise choose another --path. Nothing was changed."
-        )
-        raise ConfigurationError(msg)
     if not path.is_file() or not is_duckdb_file(path):
         msg = f"{path} is not a DuckDB file. Move it, or choose another --path. It was not changed."
         raise ConfigurationError(msg)
