@@ -103,7 +103,7 @@ def test_an_open_run_has_no_end(ask: Ask) -> None:
     columns = ("succeeded", "running", "submitted")
     assert read(fetched, "workflow_progress", *columns) == [(1, 1, 1)]
     assert fetched is not None
-    assert (fetched.loaded.status, fetched.loaded.bookmark) == ("RUNNING", TaskBookmark(1, 1))
+    assert (fetched.summary.status, fetched.summary.bookmark) == ("RUNNING", TaskBookmark(1, 1))
 
 
 def test_an_open_run_is_fetched_from_its_last_bookmarked_task(ask: Ask) -> None:
@@ -115,7 +115,7 @@ def test_an_open_run_is_fetched_from_its_last_bookmarked_task(ask: Ask) -> None:
     fetched = fetch(client, scenarios.OPEN, TaskBookmark(1, 1))
     assert fetched is not None
     assert read(fetched, "tasks", "task_id") == [(2,), (3,)]
-    assert TaskBookmark(1, 1) == fetched.loaded.bookmark
+    assert TaskBookmark(1, 1) == fetched.summary.bookmark
     assert client.http.metrics.snapshot().calls == 3
 
 
@@ -128,7 +128,7 @@ def test_an_open_run_is_fetched_completely_if_the_bookmark_is_invalid(ask: Ask) 
     fetched = fetch(client, scenarios.OPEN, TaskBookmark(2, 9))
     assert fetched is not None
     assert read(fetched, "tasks", "task_id") == [(1,), (2,), (3,)]
-    assert TaskBookmark(1, 1) == fetched.loaded.bookmark
+    assert TaskBookmark(1, 1) == fetched.summary.bookmark
     assert client.http.metrics.snapshot().calls == 4
 
 
@@ -138,7 +138,7 @@ def test_a_run_that_became_final_is_fetched_with_all_its_tasks(ask: Ask) -> None
     fetched = fetch(client, scenarios.FINAL, TaskBookmark(2, 2))
     assert fetched is not None
     assert read(fetched, "tasks", "task_id") == [(1,), (2,), (3,)]
-    assert (fetched.loaded.status, fetched.loaded.bookmark) == ("SUCCEEDED", TaskBookmark(3, 3))
+    assert (fetched.summary.status, fetched.summary.bookmark) == ("SUCCEEDED", TaskBookmark(3, 3))
     assert client.http.metrics.snapshot().calls == 3
 
 
@@ -189,7 +189,7 @@ def test_a_refused_part_of_a_run_is_recorded_as_missing(ask: Ask, part: str, sta
     client = ask(lambda: scenarios.serve_small_account(fault))
     fetched = fetch(client, scenarios.FINAL)
     assert fetched is not None
-    assert fetched.loaded.missing_parts == (part,)
+    assert fetched.summary.missing_parts == (part,)
 
 
 def test_a_run_of_a_refused_workspace_raises_forbidden_error(ask: Ask) -> None:

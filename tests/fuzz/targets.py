@@ -48,7 +48,7 @@ from tower_etl.schema import TABLES
 from tower_etl.simulator import DEMO_TOKEN, SimClock
 from tower_etl.source import open_client, open_session, select_command_tables
 from tower_etl.sync import (
-    LoadedRun,
+    RunSummary,
     StoredRun,
     TaskRange,
     WorkspaceState,
@@ -187,7 +187,7 @@ def try_plan(seed: int) -> None:
             if rng.random() < 0.2:
                 state = mark_run_failed(state, run_fetch, "it failed", now)
                 continue
-            loaded = LoadedRun(
+            loaded = RunSummary(
                 run_fetch, rng.choice(["SUCCEEDED", "RUNNING", None]), run_fetch.submit
             )
             state = mark_run_loaded(state, loaded, request.open_run_max_age, now)

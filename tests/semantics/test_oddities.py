@@ -342,7 +342,7 @@ def test_a_run_that_cannot_be_converted_fails_alone(
     warehouse, runs = InMemoryDestination(), sorted(list_visible_runs(platform.world))
 
     def break_one(fetched_runs: Any, wanted: Any) -> Any:
-        if any(fetched.loaded.fetch.run_id == runs[3] for fetched in fetched_runs):
+        if any(fetched.summary.fetch.run_id == runs[3] for fetched in fetched_runs):
             raise ZeroDivisionError
         return build_batch(fetched_runs, wanted)
 

@@ -11,7 +11,7 @@ from tower_etl.extract.batch import (
     build_batch,
 )
 from tower_etl.schema import TABLES
-from tower_etl.sync import LoadedRun, RunFetch
+from tower_etl.sync import RunFetch, RunSummary
 from tower_etl.transform import RunResponses
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def make_fetched_run(
     ]
     metrics = [{"process": "P", "cpu": {"mean": 1.5}, "time": None}]
     answers = RunResponses(described, space, None, pages, metrics)
-    return FetchedRun(answers, LoadedRun(RunFetch(run_id, None, None), "SUCCEEDED", None))
+    return FetchedRun(answers, RunSummary(RunFetch(run_id, None, None), "SUCCEEDED", None))
 
 
 def list_rows(tables: dict[str, pa.Table]) -> dict[str, list[Any]]:
@@ -88,7 +88,7 @@ def test_task_pages_converted_during_the_fetch_give_the_same_rows() -> None:
 
     described = waiting.responses.detail
     answers = RunResponses(described, 1, None, taken.pages, waiting.responses.metrics)
-    early = FetchedRun(answers, waiting.loaded, tuple(taken.tables))
+    early = FetchedRun(answers, waiting.summary, tuple(taken.tables))
 
     assert [rows.num_rows for rows in taken.tables] == [1_000, 1_000]
     assert len(taken.keys) == 2_345
@@ -104,7 +104,7 @@ def test_a_run_batch_is_full_by_its_number_of_runs_or_rows() -> None:
         held.add(work, make_fetched_run(str(number)))
         full.append(held.is_full)
     assert full == [False] * 31 + [True]
-    assert [str(n) for n in range(32)] == [p.loaded.fetch.run_id for _, p in held.drain()]
+    assert [str(n) for n in range(32)] == [p.summary.fetch.run_id for _, p in held.drain()]
     assert (held.rows, held.drain()) == (0, [])
     held.add(work, make_fetched_run("a", tasks=5_000))
     assert held.is_full

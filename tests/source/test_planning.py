@@ -52,7 +52,7 @@ def test_only_a_complete_listing_marks_runs_as_deleted_or_vanished(  # noqa: PLR
     whole: bool,
     word: str | None,
 ) -> None:
-    """Stored runs are marked as deleted, and open runs of the state as vanished."""
+    """Stored runs are marked as deleted, and open runs of the state are dropped."""
     no_executor: Any = None
     result = SyncResult()
     planner = Planner(no_executor, SyncOptions(), OneRun(None), result, NOW)
@@ -60,6 +60,6 @@ def test_only_a_complete_listing_marks_runs_as_deleted_or_vanished(  # noqa: PLR
 
     plan = planner.plan(Workspace(1, "acme/lab", {}), STATE, listing)
 
-    assert (plan.deleted, plan.vanished, plan.is_full) == (missing, gone, whole)
+    assert (plan.deleted, plan.other_deleted, plan.is_full) == (missing, gone, whole)
     assert [word in line for line in result.warnings if word] == [True] * bool(word)
     assert len(result.warnings) == bool(word)

@@ -89,7 +89,7 @@ def test_the_first_fetch_loads_all_tasks_and_sets_the_bookmark(
     """The bookmark covers the final tasks before the first one that is not final."""
     fetched = fetch(client, lab, run_id, TaskBookmark())
 
-    assert (task_ids(fetched), fetched.loaded.bookmark) == ([2, 4, 6, 8], TaskBookmark(3, 6))
+    assert (task_ids(fetched), fetched.summary.bookmark) == ([2, 4, 6, 8], TaskBookmark(3, 6))
     assert offsets(simulator) == ["0"]
 
 
@@ -101,7 +101,7 @@ def test_a_later_fetch_starts_at_the_last_bookmarked_task(
     world.add_task(run_id, 9)
     fetched = fetch(client, lab, run_id, TaskBookmark(3, 6))
 
-    assert (task_ids(fetched), fetched.loaded.bookmark) == ([8, 9], TaskBookmark(4, 8))
+    assert (task_ids(fetched), fetched.summary.bookmark) == ([8, 9], TaskBookmark(4, 8))
     assert offsets(simulator) == ["2"]
 
 
@@ -112,7 +112,7 @@ def test_a_task_inserted_before_the_bookmark_causes_a_fetch_of_all_tasks(
     world.add_task(run_id, 5)
     fetched = fetch(client, lab, run_id, TaskBookmark(3, 6))
 
-    assert (task_ids(fetched), fetched.loaded.bookmark) == ([2, 4, 5, 6, 8], TaskBookmark(2, 4))
+    assert (task_ids(fetched), fetched.summary.bookmark) == ([2, 4, 5, 6, 8], TaskBookmark(2, 4))
     assert offsets(simulator) == ["2", "0"]
 
 
@@ -122,7 +122,7 @@ def test_fewer_tasks_than_bookmarked_cause_a_fetch_of_all_tasks(
     """The server has lost tasks, so the bookmark is invalid."""
     fetched = fetch(client, lab, run_id, TaskBookmark(9, 18))
 
-    assert (task_ids(fetched), fetched.loaded.bookmark) == ([2, 4, 6, 8], TaskBookmark(3, 6))
+    assert (task_ids(fetched), fetched.summary.bookmark) == ([2, 4, 6, 8], TaskBookmark(3, 6))
     assert offsets(simulator) == ["8", "0"]
 
 
@@ -140,7 +140,7 @@ def test_a_run_that_became_final_is_fetched_with_all_its_tasks(  # noqa: PLR0913
     world.finish_run(run_id, status)
     fetched = fetch(client, lab, run_id, TaskBookmark(3, 6))
 
-    assert (task_ids(fetched), fetched.loaded.status) == ([2, 4, 6, 8], status)
+    assert (task_ids(fetched), fetched.summary.status) == ([2, 4, 6, 8], status)
     assert offsets(simulator) == ["0"]
 
 
@@ -151,7 +151,7 @@ def test_tables_that_are_not_selected_cause_no_calls(
     wanted = frozenset({"workflows", "workflow_labels"})
     fetched = fetch(client, lab, run_id, TaskBookmark(3, 6), wanted)
 
-    assert (frozenset(build_batch([fetched], wanted)), fetched.loaded.bookmark) == (
+    assert (frozenset(build_batch([fetched], wanted)), fetched.summary.bookmark) == (
         wanted,
         TaskBookmark(3, 6),
     )
@@ -184,7 +184,7 @@ def test_a_refused_part_is_recorded_as_missing(  # noqa: PLR0913 - fixtures and 
     """The run is loaded without it."""
     simulator.faults.add(part, Fault("status", status=status, times=9))
     fetched = fetch(client, lab, run_id, TaskBookmark())
-    assert fetched.loaded.missing_parts == (part[1:],)
+    assert fetched.summary.missing_parts == (part[1:],)
     rows = build_batch([fetched], ALL)
     assert rows["workflows"]["missing_parts"].to_pylist() == [f'["{part[1:]}"]']
 
@@ -207,7 +207,7 @@ def test_a_part_without_a_list_is_recorded_as_missing(  # noqa: PLR0913 - fixtur
         return answer if endpoint.path.endswith(part) else get(tower, endpoint, *args, **names)
 
     monkeypatch.setattr(TowerClient, "_get", get_without)
-    assert fetch(client, lab, run_id, TaskBookmark()).loaded.missing_parts == (part[1:],)
+    assert fetch(client, lab, run_id, TaskBookmark()).summary.missing_parts == (part[1:],)
 
 
 @pytest.mark.parametrize("part", PARTS[1:])
@@ -282,5 +282,5 @@ def test_the_end_from_the_listing_counts_if_the_run_is_not_described(
     run_fetch = RunFetch(run_id, None, None, bookmark, status="UNKNOWN", complete=end)
     fetched = fetch_run(client, lab, run_fetch, frozenset({"tasks"}))
     assert fetched is not None
-    assert (fetched.loaded.complete, task_ids(fetched)) == (end, [2, 4, 6, 8])
+    assert (fetched.summary.complete, task_ids(fetched)) == (end, [2, 4, 6, 8])
     assert {call.path.rpartition("/")[2] for call in simulator.calls} == {"tasks"}

@@ -20,7 +20,7 @@ from tower_etl.config.settings import SyncOptions
 from tower_etl.sync import (
     FINAL_STATUSES,
     ListedRun,
-    LoadedRun,
+    RunSummary,
     StoredRun,
     WorkspaceState,
     clear_failure,
@@ -219,7 +219,7 @@ class SyncedWorld:
             return
         self.pending.discard(run_fetch.run_id)
         self.tables[run_fetch.run_id] = replace(run.row, starred=run_fetch.starred)
-        loaded = LoadedRun(run_fetch, run.row.status, run.row.submit)
+        loaded = RunSummary(run_fetch, run.row.status, run.row.submit)
         self.state = mark_run_loaded(self.state, loaded, GIVE_UP, self.now)
 
     def _finish(self, plan: WorkspacePlan) -> None:

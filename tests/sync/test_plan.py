@@ -110,7 +110,7 @@ def test_open_runs_past_the_maximum_age_are_dropped() -> None:
 def test_an_incremental_listing_finds_no_deleted_runs() -> None:
     plan = plan_incremental(SYNCED, [], SyncOptions(), NOW)
 
-    assert (plan.deleted, plan.is_full, plan.recovered) == ((), False, {})
+    assert (plan.deleted, plan.is_full, plan.stored_submits) == ((), False, {})
 
 
 # --- after a full listing -------------------------------------------------------------------
@@ -275,7 +275,7 @@ def test_an_open_run_that_a_full_listing_lacks_is_not_fetched() -> None:
 
     plan = plan_reconciliation(state, [], {}, SyncOptions(until=NOW - HOUR), NOW)
 
-    assert (visited(plan), plan.vanished) == (["beyond"], ("gone",))
+    assert (visited(plan), plan.other_deleted) == (["beyond"], ("gone",))
 
 
 def test_a_full_listing_with_until_has_an_upper_bound() -> None:

@@ -76,7 +76,7 @@ def test_only_a_requested_reconciliation_retries_every_failed_run(*, asked: bool
 
 def test_a_failed_run_that_a_full_listing_lacks_is_not_retried() -> None:
     plan = plan_reconciliation(make_state(a=failed_run(1)), [], {}, SyncOptions(), NOW)
-    assert (plan.fetches, plan.vanished) == ((), ("a",))
+    assert (plan.fetches, plan.other_deleted) == ((), ("a",))
 
 
 def test_runs_with_missing_parts_are_retried_in_turn() -> None:

@@ -11,9 +11,9 @@ from tower_etl.sync import (
     FailedRun,
     ListedRun,
     ListingWindow,
-    LoadedRun,
     OpenRun,
     RunFetch,
+    RunSummary,
     StoredRun,
     TableCoverage,
     TaskBookmark,
@@ -52,11 +52,12 @@ def test_a_lost_state_is_recovered_from_the_stored_runs() -> None:
 
     plan = plan_reconciliation(WorkspaceState(), [listed("a", DAY)], known, SyncOptions(), NOW)
 
-    assert (plan.recovered, plan.initial_state.reconciled_at) == ({"a": NOW - DAY}, None)
+    assert (plan.stored_submits, plan.initial_state.reconciled_at) == ({"a": NOW - DAY}, None)
 
 
 def test_an_existing_state_is_not_recovered_from_the_stored_runs() -> None:
-    assert plan_reconciliation(SYNCED, [], {"a": stored(DAY)}, SyncOptions(), NOW).recovered == {}
+    plan = plan_reconciliation(SYNCED, [], {"a": stored(DAY)}, SyncOptions(), NOW)
+    assert plan.stored_submits == {}
 
 
 def test_an_interrupted_first_sync_continues_from_the_cursor() -> None:
@@ -129,9 +130,9 @@ def test_a_backfill_loads_only_the_tables_that_lack_runs_oldest_first() -> None:
 def test_an_interrupted_backfill_is_resumed() -> None:
     state = replace(SYNCED, tables=holding(*RUNS))
     plan = plan_full_listing(state, "r3", "r9", "r5")
-    loaded = LoadedRun(plan.fetches[0], "SUCCEEDED", NOW - 9 * DAY, tables=TASKS)
+    loaded = RunSummary(plan.fetches[0], "SUCCEEDED", NOW - 9 * DAY, tables=TASKS)
     begun = mark_run_loaded(plan.initial_state, loaded, timedelta(days=30), NOW)
-    loaded = LoadedRun(plan.fetches[1], "SUCCEEDED", NOW - 5 * DAY, tables=TASKS)
+    loaded = RunSummary(plan.fetches[1], "SUCCEEDED", NOW - 5 * DAY, tables=TASKS)
     begun = mark_run_loaded(begun, loaded, timedelta(days=30), NOW)
     fetches = plan_full_listing(begun, "r3", "r9", "r5").fetches
     assert [run_fetch.run_id for run_fetch in fetches] == [
@@ -156,14 +157,14 @@ def test_missing_runs_of_a_table_are_backfilled_by_an_incremental_sync() -> None
     state = replace(SYNCED, tables=holding(*RUNS, *TASKS))
     run_fetch = RunFetch("new", NOW, None, advances_cursor=True)
     state = mark_run_loaded(
-        state, LoadedRun(run_fetch, "SUCCEEDED", NOW, tables=RUNS), timedelta(days=30), NOW
+        state, RunSummary(run_fetch, "SUCCEEDED", NOW, tables=RUNS), timedelta(days=30), NOW
     )
     assert state.tables["tasks"].missing_runs == {"new"}
     request = SyncOptions(tables=RUNS | TASKS)
     assert not plan_listing(state, request, NOW).is_full
     (fill,) = plan_incremental(state, [], request, NOW).fetches
     assert (fill.run_id, fill.tables) == ("new", TASKS)
-    loaded = LoadedRun(fill, "SUCCEEDED", NOW, tables=TASKS)
+    loaded = RunSummary(fill, "SUCCEEDED", NOW, tables=TASKS)
     assert (
         mark_run_loaded(state, loaded, timedelta(days=30), NOW).tables["tasks"] == TableCoverage()
     )

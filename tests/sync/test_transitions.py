@@ -12,9 +12,9 @@ from tower_etl.config.settings import SyncOptions
 from tower_etl.sync import (
     FailedRun,
     ListedRun,
-    LoadedRun,
     OpenRun,
     RunFetch,
+    RunSummary,
     TableCoverage,
     TaskBookmark,
     WorkspacePlan,
@@ -46,7 +46,7 @@ def load_run(
     """Return the state after a run was loaded."""
     run_fetch = RunFetch(run_id, submit, starred=True, advances_cursor=is_new)
     return mark_run_loaded(
-        state, LoadedRun(run_fetch, status, submit, TaskBookmark(100, 120)), GIVE_UP, NOW
+        state, RunSummary(run_fetch, status, submit, TaskBookmark(100, 120)), GIVE_UP, NOW
     )
 
 
@@ -89,7 +89,7 @@ def test_a_refetched_run_does_not_advance_the_cursor() -> None:
 
 def test_the_submission_time_of_the_detail_advances_the_cursor() -> None:
     """The listing may lack the submission time."""
-    loaded = LoadedRun(RunFetch("r", None, None, advances_cursor=True), "SUCCEEDED", NOW)
+    loaded = RunSummary(RunFetch("r", None, None, advances_cursor=True), "SUCCEEDED", NOW)
 
     assert mark_run_loaded(WorkspaceState(), loaded, GIVE_UP, NOW).cursor == NOW
 
@@ -109,7 +109,7 @@ def test_the_lookback_equals_the_loaded_runs_of_the_next_listing(minutes: list[i
     later = max(submits.values())
     for run_id, submit in sorted(submits.items(), key=lambda item: item[1]):
         run_fetch = RunFetch(run_id, submit, starred=None, advances_cursor=True)
-        state = mark_run_loaded(state, LoadedRun(run_fetch, "SUCCEEDED", submit), GIVE_UP, later)
+        state = mark_run_loaded(state, RunSummary(run_fetch, "SUCCEEDED", submit), GIVE_UP, later)
 
     start = state.listing_start(later)
     assert start is not None
@@ -140,7 +140,7 @@ def test_runs_that_a_full_listing_lacks_are_new_if_they_reappear() -> None:
         lookback={"missing": NOW, "there": NOW, "gone": NOW},
         open={"gone": OpenRun(NOW), "there": OpenRun(NOW), "missing": OpenRun(NOW)},
     )
-    plan = WorkspacePlan(state, deleted=("missing",), vanished=("gone",), is_full=True)
+    plan = WorkspacePlan(state, deleted=("missing",), other_deleted=("gone",), is_full=True)
 
     done = complete_workspace(state, plan, NOW)
 
@@ -179,9 +179,8 @@ def test_a_full_listing_with_an_upper_bound_is_not_a_reconciliation() -> None:
     """Newer runs were not compared. Open runs that it lacks are removed all the same."""
     before = WorkspaceState(cursor=NOW, open={"gone": OpenRun(NOW)}, reconciled_at=NOW - DAY)
 
-    done = complete_workspace(
-        before, WorkspacePlan(before, vanished=("gone",), is_full=True, has_upper_bound=True), NOW
-    )
+    plan = WorkspacePlan(before, other_deleted=("gone",), is_full=True, has_upper_bound=True)
+    done = complete_workspace(before, plan, NOW)
 
     assert done == WorkspaceState(cursor=NOW, reconciled_at=NOW - DAY)
 
@@ -197,7 +196,7 @@ def test_recovered_runs_advance_the_cursor_and_enter_the_lookback() -> None:
     state = WorkspaceState(cursor=NOW - MINUTE, lookback={"new": NOW - MINUTE})
     adopts = {"newest": NOW, "recent": NOW - HOUR, "old": NOW - DAY}
 
-    done = complete_workspace(state, WorkspacePlan(state, is_full=True, recovered=adopts), NOW)
+    done = complete_workspace(state, WorkspacePlan(state, is_full=True, stored_submits=adopts), NOW)
 
     assert done.cursor == NOW
     assert done.lookback == {"new": NOW - MINUTE, "newest": NOW, "recent": NOW - HOUR}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tower_etl.api import Item
     from tower_etl.extract.result import WorkspaceSync
-    from tower_etl.sync import LoadedRun, TaskBrief
+    from tower_etl.sync import RunSummary, TaskBrief
     from tower_etl.transform import RunResponses
 
 FLUSH_ROWS = 25_000
@@ -39,17 +39,17 @@ _TASKS_PER_TABLE = 1_000  # response objects take ten times the memory of their 
 
 @dataclass(frozen=True)
 class FetchedRun:
-    """Fetched run, with its effect on the state.
+    """Fetched run: its responses, and what the next state follows from.
 
     Attributes:
         responses: Responses of the API about the run.
-        loaded: Input of the state transition when the run is loaded.
+        summary: Values from which the next state follows.
         tasks: Rows of its first tasks, if it has so many that they were built during the fetch.
         launch: Rows of its launch by table, if the launch was requested.
     """
 
     responses: RunResponses
-    loaded: LoadedRun
+    summary: RunSummary
     tasks: tuple[pa.Table, ...] = ()
     launch: Mapping[str, pa.Table] = field(default_factory=dict)
 
@@ -149,7 +149,7 @@ def build_batch(
     """
     groups: dict[frozenset[str], list[FetchedRun]] = {}
     for fetched in fetched_runs:
-        groups.setdefault(fetched.loaded.tables, []).append(fetched)
+        groups.setdefault(fetched.summary.tables, []).append(fetched)
     return _concatenate(
         {
             name: rows
@@ -166,7 +166,7 @@ def _build_group(fetched_runs: Sequence[FetchedRun]) -> dict[str, pa.Table]:
     before = [rows for fetched in fetched_runs for rows in fetched.tasks]
     tombstones = [
         label_link_tombstones(
-            [fetched.loaded.fetch.run_id], workspace_id=fetched.responses.workspace_id
+            [fetched.summary.fetch.run_id], workspace_id=fetched.responses.workspace_id
         )
         for fetched in fetched_runs
         if not fetched.responses.labels

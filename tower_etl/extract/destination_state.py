@@ -162,8 +162,8 @@ class DestinationState:
 
     def _read(self, name: str, columns: pa.Schema, condition: Condition | None) -> pa.Table:
         """Return rows with the given columns; columns that the destination lacks are null."""
-        known = self._find_columns(name)
-        existing = pa.schema([field for field in columns if field.name in known])
+        stored_columns = self._find_columns(name)
+        existing = pa.schema([field for field in columns if field.name in stored_columns])
         if not existing or name in self._emptied:
             return columns.empty_table()
         found = self._read_existing(name, existing, condition)
@@ -186,8 +186,8 @@ class DestinationState:
         """
         if self._pipeline is None:
             return None
-        known: Schema | None = self._pipeline.schemas.get(self._schema_name)
-        return known or _load_stored_schema(self.client, self._schema_name)
+        schema: Schema | None = self._pipeline.schemas.get(self._schema_name)
+        return schema or _load_stored_schema(self.client, self._schema_name)
 
     def _find_columns(self, name: str) -> dict[str, Any]:
         tables = self.schema.tables if self.schema else {}

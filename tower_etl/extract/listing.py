@@ -109,8 +109,8 @@ def _list(client: TowerClient, workspace: Workspace, window: ListingWindow) -> R
         plain = _read_pages(client, workspace, window)
         client.compatibility.learn_search(works=False)
         return plain
-    found = {run.run_id for run in listing.runs}
-    if not (window.known & found if window.known else found or client.compatibility.can_search):
+    found, expected = {run.run_id for run in listing.runs}, window.expected_run_ids
+    if not (expected & found if expected else found or client.compatibility.can_search):
         return _list_again(client, workspace, window) or listing
     return listing
 
@@ -123,7 +123,7 @@ def _list_again(
     found = {run.run_id for run in plain.runs if run.submit}
     if not found:
         return None
-    if not window.known or window.known & found:
+    if not window.expected_run_ids or window.expected_run_ids & found:
         client.compatibility.learn_search(works=False)
     return plain
 

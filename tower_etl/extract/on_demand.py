@@ -92,7 +92,7 @@ class LaunchLoader:
         if not isinstance(launch_id, str) or not launch_id:
             return fetched
         rows = self.fetch(workspace_id, launch_id)
-        is_open = fetched.loaded.status not in FINAL_STATUSES
+        is_open = fetched.summary.status not in FINAL_STATUSES
         if is_open and launch_id in self._skipped and is_launch_id(launch_id):
             self.unavailable.add(launch_id)
         return replace(fetched, launch=rows)

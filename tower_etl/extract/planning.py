@@ -109,9 +109,9 @@ class Planner:
             return plan_incremental(state, listing.runs, self.options, self.now)
         stored = self.destination_state.runs(workspace.id)
         plan = plan_reconciliation(state, listing.runs, stored, self.options, self.now)
-        return self._distrust_deletions(plan, workspace, listing)
+        return self._drop_unreliable_deletions(plan, workspace, listing)
 
-    def _distrust_deletions(
+    def _drop_unreliable_deletions(
         self, plan: WorkspacePlan, workspace: Workspace, listing: RunListing
     ) -> WorkspacePlan:
         """Drop the deletions of an incomplete listing; repeat one that changed at the next sync."""
@@ -122,28 +122,28 @@ class Planner:
                 f"{workspace.name}: the list of runs changed while it was read. "
                 "The next sync reconciles again."
             )
-            return replace(plan, deleted=(), vanished=(), is_full=False)
+            return replace(plan, deleted=(), other_deleted=(), is_full=False)
         if not listing.count_matches:
             self.result.warnings.append(
                 f"{workspace.name}: the server's run count does not match its listing. "
                 "No run was marked as missing."
             )
-        return replace(plan, deleted=(), vanished=())
+        return replace(plan, deleted=(), other_deleted=())
 
     def _verify_deleted(self, workspace_sync: WorkspaceSync, listed: set[str]) -> None:
         """Do not mark runs as missing that moved to another workspace, or still exist."""
         plan, workspace = workspace_sync.plan, workspace_sync.workspace
-        missing = [run_id for run_id in plan.deleted if run_id not in listed]
-        # More missing than listed runs suggest a faulty listing: probe the last one.
-        is_suspect = len(missing) > workspace_sync.result.listed
-        if is_suspect and self.executor.run_exists(workspace, missing[-1]):
+        deleted = [run_id for run_id in plan.deleted if run_id not in listed]
+        # More deleted than listed runs suggest a faulty listing: request the last one.
+        is_suspect = len(deleted) > workspace_sync.result.listed
+        if is_suspect and self.executor.run_exists(workspace, deleted[-1]):
             self.result.warnings.append(
                 f"{workspace.name}: the listing omits runs that still exist. No run was marked as "
                 "missing."
             )
-            workspace_sync.plan = replace(plan, deleted=(), vanished=())
+            workspace_sync.plan = replace(plan, deleted=(), other_deleted=())
         else:
-            workspace_sync.plan = replace(plan, deleted=tuple(missing))
+            workspace_sync.plan = replace(plan, deleted=tuple(deleted))
 
     def build_in_place_updates(self, workspace_sync: WorkspaceSync) -> dict[str, pa.Table]:
         """Build rows that change without a refetch: `starred`, `missing_since`, label links."""

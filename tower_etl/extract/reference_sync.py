@@ -211,12 +211,12 @@ class ReferenceSync:
             return []
         unloaded = self.state.list_unloaded(selected, _keys_of(due))
         unreliable = self.state.pending | self.state.denied.keys() | unloaded
-        known = self._read_fingerprints() if _VERSIONS in selected else {}
+        stored = self._read_fingerprints() if _VERSIONS in selected else {}
 
         def is_due(table: str, item: Item) -> bool:
             """Request the versions of a pipeline only if it changed; older servers have none."""
             is_forced = self.options.reconcile or table in unreliable
-            return table != _VERSIONS or _has_new_versions(item, None if is_forced else known)
+            return table != _VERSIONS or _has_new_versions(item, None if is_forced else stored)
 
         responses = fetch_entities(self.executor, selected, due, is_due)
         lists = [response for response in responses if response.entity.table == _PIPELINES]
@@ -238,12 +238,12 @@ class ReferenceSync:
         """
         if not self.state.initialized.get(_VERSIONS):
             return
-        known = self._read_fingerprints()
+        stored = self._read_fingerprints()
         changed = {
             response.partition.key
             for response in lists
             for item in response.items
-            if _has_new_versions(item, known)
+            if _has_new_versions(item, stored)
         }
         self.state = self.state.unload({_VERSIONS}, changed)
 
@@ -366,10 +366,10 @@ def _keys_of(workspaces: Iterable[Workspace]) -> list[str]:
     return [workspace.key for workspace in workspaces]
 
 
-def _has_new_versions(pipeline: Item, known: Mapping[int, tuple[object, ...]] | None) -> bool:
-    """Return whether the default version of a pipeline differs from the known one, if given."""
+def _has_new_versions(pipeline: Item, stored: Mapping[int, tuple[object, ...]] | None) -> bool:
+    """Return whether the default version of a pipeline differs from the stored one, if given."""
     version = pipeline.get("version")
     if not isinstance(version, dict):
         return False
     found = (version.get("id"), version.get("hash"))
-    return known is None or known.get(pipeline["pipelineId"]) != found
+    return stored is None or stored.get(pipeline["pipelineId"]) != found

@@ -102,7 +102,7 @@ class WorkspaceSync:
         plan: Fetches and updates of the sync.
         state: State of the workspace that is committed with the current package.
         result: Result of the workspace so far.
-        recovered: Causes for which a retry succeeded in this sync.
+        recovered_causes: Causes for which a retry succeeded in this sync.
         failures: Number of consecutive runs that failed, without retries.
         max_consecutive_failures: Number of such failures after which the listing is checked.
         fails_fast: Whether calls get two attempts only, because most of them fail.
@@ -112,7 +112,7 @@ class WorkspaceSync:
     plan: WorkspacePlan
     state: WorkspaceState
     result: WorkspaceResult
-    recovered: set[RetryCause] = field(default_factory=set)
+    recovered_causes: set[RetryCause] = field(default_factory=set)
     failures: int = 0
     max_consecutive_failures: int = 3
     fails_fast: bool = False

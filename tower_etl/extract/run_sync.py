@@ -88,8 +88,8 @@ class RunSync:
     def list_states(self) -> dict[str, WorkspaceState]:
         """Return the state of each workspace that has one, by its key."""
         planned = {each.workspace.key: each.state for each in self.workspace_syncs}
-        known = self.states | planned
-        return {key: state for key, state in known.items() if state != WorkspaceState()}
+        states = self.states | planned
+        return {key: state for key, state in states.items() if state != WorkspaceState()}
 
     def _handle_result(
         self, workspace_sync: WorkspaceSync, run_fetch: RunFetch | None, failure: Failure | None
@@ -101,13 +101,13 @@ class RunSync:
             self._end_workspace(workspace_sync)
         elif failure is None:
             workspace_sync.state = clear_failure(workspace_sync.state, run_fetch.run_id)
-            workspace_sync.recovered |= {run_fetch.retry} if run_fetch.retry else set()
+            workspace_sync.recovered_causes |= {run_fetch.retry} if run_fetch.retry else set()
         else:
             self._mark_failed(workspace_sync, run_fetch, failure)
 
     def _end_workspace(self, workspace_sync: WorkspaceSync) -> None:
         """Finish a workspace, after the deferred retries of causes that have recovered."""
-        follow_up = workspace_sync.plan.follow_up(workspace_sync.recovered)
+        follow_up = workspace_sync.plan.follow_up(workspace_sync.recovered_causes)
         if not follow_up.fetches:
             self._finish(workspace_sync)
             return
@@ -140,21 +140,21 @@ class RunSync:
                 self._mark_loaded(workspace_sync, run)
         elif len(runs) == 1:
             ((workspace_sync, run),) = runs
-            self._mark_failed(workspace_sync, run.loaded.fetch, rows)
+            self._mark_failed(workspace_sync, run.summary.fetch, rows)
         else:
             for pair in runs:
                 self._build_batch([pair])
 
     def _mark_loaded(self, workspace_sync: WorkspaceSync, run: FetchedRun) -> None:
-        result, loaded = workspace_sync.result, run.loaded
+        result, summary = workspace_sync.result, run.summary
         max_age = self.planner.options.open_run_max_age
         workspace_sync.state = mark_run_loaded(
-            workspace_sync.state, loaded, max_age, self.planner.now
+            workspace_sync.state, summary, max_age, self.planner.now
         )
         result.fetched += 1
-        result.incomplete.update(loaded.missing_parts)
-        if loaded.fetch.retry and not (loaded.fetch.retry == "parts" and loaded.missing_parts):
-            workspace_sync.recovered.add(loaded.fetch.retry)
+        result.incomplete.update(summary.missing_parts)
+        if summary.fetch.retry and not (summary.fetch.retry == "parts" and summary.missing_parts):
+            workspace_sync.recovered_causes.add(summary.fetch.retry)
         workspace_sync.failures, workspace_sync.fails_fast = 0, False
 
     def _mark_failed(

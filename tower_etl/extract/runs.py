@@ -18,7 +18,7 @@ from tower_etl.extract.batch import FetchedRun, TaskPageBuffer
 from tower_etl.extract.listing import is_listed, valid_labels, valid_status
 from tower_etl.sync import (
     RUN_TABLES,
-    LoadedRun,
+    RunSummary,
     TaskBookmark,
     advance_task_bookmark,
     is_final,
@@ -106,11 +106,11 @@ class _RunReader:
         responses = RunResponses(detail, self.workspace.id, self.run_fetch.starred)
         status, complete = valid_status(run), parse_timestamp(run.get("complete"))
         final = is_final(status, complete)
-        known = TaskBookmark() if final else self.run_fetch.bookmark
-        tasks, bookmark = TaskPageBuffer(responses.owner), known
+        bookmark = TaskBookmark() if final else self.run_fetch.bookmark
+        tasks = TaskPageBuffer(responses.owner)
         if "tasks" in wanted:
             found = self._read_part(
-                "tasks", lambda: self._fetch_tasks(responses, known, final=final)
+                "tasks", partial(self._fetch_tasks, responses, bookmark, final=final)
             )
             tasks, bookmark = found or (tasks, bookmark)
         metrics: list[Item] | None = None
@@ -121,10 +121,10 @@ class _RunReader:
             responses, tasks=tasks.pages, metrics=metrics or [], missing_parts=parts
         )
         submit = parse_timestamp(run.get("submit")) or self.run_fetch.submit
-        loaded = LoadedRun(
+        summary = RunSummary(
             self.run_fetch, status, submit, bookmark, complete, parts, wanted & RUN_TABLES
         )
-        return FetchedRun(responses, loaded, tuple(tasks.tables))
+        return FetchedRun(responses, summary, tuple(tasks.tables))
 
     @property
     def _path(self) -> tuple[int | None, str]:
@@ -165,7 +165,7 @@ class _RunReader:
             return None
 
     def _fetch_tasks(
-        self, responses: RunResponses, known: TaskBookmark, *, final: bool
+        self, responses: RunResponses, bookmark: TaskBookmark, *, final: bool
     ) -> tuple[TaskPageBuffer, TaskBookmark]:
         """Fetch the tasks outside of a bookmark, and return the new bookmark.
 
@@ -175,19 +175,19 @@ class _RunReader:
         counts, make = count_expected(responses.detail), partial(TaskPageBuffer, responses.owner)
         tally = TotalCheck(counts.least, 0 if final else counts.most or 0)
         found = None
-        if known.ranges:
-            found = self.client.list_tasks_around(*self._path, known.ranges, tally)
+        if bookmark.ranges:
+            found = self.client.list_tasks_around(*self._path, bookmark.ranges, tally)
         if found is not None:
             rows, offsets = make(), [offset for offset, _ in found]
             rows.append([task for _, task in found])
         else:
-            known, pool = TaskBookmark(), self.pool if final else None
+            bookmark, pool = TaskBookmark(), self.pool if final else None
             rows = self.client.list_tasks_into(*self._path, make, tally, pool)
             offsets = [*range(len(rows.keys))]
         self._check_tasks(rows, tally)
         if final:
             self._check_counts(len({task_id for task_id, _ in rows.keys}), counts)
-        return rows, advance_task_bookmark(zip(offsets, rows.keys, strict=True), known)
+        return rows, advance_task_bookmark(zip(offsets, rows.keys, strict=True), bookmark)
 
     def _check_tasks(self, rows: TaskPageBuffer, tally: TotalCheck) -> None:
         """Report inconsistencies within the task list, and keep the last of repeated tasks."""

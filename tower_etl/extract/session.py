@@ -202,7 +202,7 @@ class SyncSession:
         workspace_syncs = planner.plan_all(spaces, states)
         if self._limit != NO_LIMIT:
             for workspace_sync in workspace_syncs:
-                workspace_sync.plan = workspace_sync.plan.advance_first()
+                workspace_sync.plan = workspace_sync.plan.with_open_runs_last()
         return workspace_syncs
 
     def _is_at_limit(self, runs: RunSync) -> bool:

@@ -65,14 +65,16 @@ def verify_source_identity(
     Raises:
         ConfigurationError: The destination contains the history of another server.
     """
-    known = SourceIdentity(**stored) if stored else current
-    if not moved and known.host and current.host and known.host != current.host:
+    identity = SourceIdentity(**stored) if stored else current
+    if not moved and identity.host and current.host and identity.host != current.host:
         msg = (
-            f"The destination contains the history of {known.host}, not of {current.host}. Choose "
-            "another --path. If the server was renamed, set TOWER_ETL_SERVER_MOVED=1 once."
+            f"The destination contains the history of {identity.host}, not of {current.host}. "
+            "Choose another --path. If the server was renamed, set TOWER_ETL_SERVER_MOVED=1 once."
         )
         raise ConfigurationError(msg)
-    return asdict(SourceIdentity(current.host or known.host, known.user_id or current.user_id))
+    return asdict(
+        SourceIdentity(current.host or identity.host, identity.user_id or current.user_id)
+    )
 
 
 class SchemaDrift:
@@ -85,19 +87,19 @@ class SchemaDrift:
     def __init__(self, stored: Mapping[str, list[str]]) -> None:
         """Create the record with the fields that earlier syncs observed."""
         self.new_fields: dict[str, list[str]] = {}
-        self._known = {table: set(names) for table, names in stored.items()}
+        self._field_names = {table: set(names) for table, names in stored.items()}
 
     def dump(self) -> dict[str, list[str]]:
         """Return all observed fields, for the state."""
-        return {table: sorted(names) for table, names in sorted(self._known.items())}
+        return {table: sorted(names) for table, names in sorted(self._field_names.items())}
 
     def observe(self, batch: Mapping[str, pa.Table]) -> None:
         """Record the fields in the column `undocumented` of a batch."""
         for table, rows in batch.items():
-            known = self._known.get(table, set())
-            new = sorted(_list_undocumented(rows) - known)[: max(0, _MAX_FIELDS - len(known))]
+            names = self._field_names.get(table, set())
+            new = sorted(_list_undocumented(rows) - names)[: max(0, _MAX_FIELDS - len(names))]
             if new:
-                self._known[table] = known.union(new)
+                self._field_names[table] = names.union(new)
                 self.new_fields[table] = sorted({*self.new_fields.get(table, ()), *new})
 
 
@@ -125,23 +127,23 @@ def load_states(
     }
     lost = {key: _load_state(state, key) for key in stored if key not in discovery.visible}
     return visible | {
-        key: replace(known, invisible_since=known.invisible_since or now)
-        for key, known in lost.items()
+        key: replace(workspace_state, invisible_since=workspace_state.invisible_since or now)
+        for key, workspace_state in lost.items()
     }
 
 
 def _load_state(state: Mapping[str, Any], key: str) -> WorkspaceState:
-    known = load_state(state.get("workspaces", {}).get(key))
+    workspace_state = load_state(state.get("workspaces", {}).get(key))
     resources = state.get("resources", {})
     tables = {
         table: load_coverage(stored_coverage)
         for table in RUN_TABLES
         if (stored_coverage := resources.get(table, {}).get("workspaces", {}).get(key))
     }
-    return replace(known, tables={**known.tables, **tables})
+    return replace(workspace_state, tables={**workspace_state.tables, **tables})
 
 
-def save_states(state: MutableMapping[str, Any], known: Mapping[str, WorkspaceState]) -> None:
+def save_states(state: MutableMapping[str, Any], states: Mapping[str, WorkspaceState]) -> None:
     """Write states into the state of the source.
 
     The coverage of a table is stored in the state of its resource, which dlt resets when the table
@@ -149,7 +151,7 @@ def save_states(state: MutableMapping[str, Any], known: Mapping[str, WorkspaceSt
     """
     workspaces = state.setdefault("workspaces", {})
     resources = state.setdefault("resources", {})
-    for key, workspace in known.items():
+    for key, workspace in states.items():
         workspaces[key] = dump_state(workspace)
         for table, coverage in workspace.tables.items():
             stored_coverage = resources.setdefault(table, {}).setdefault("workspaces", {})

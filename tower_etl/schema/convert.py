@@ -185,13 +185,13 @@ class RecordMapping:
         Records of a type have few different orders of keys, so unknown keys are determined once
         per order instead of once per record.
         """
-        known = self.columns.keys() | self.nested.keys()
+        mapped = self.columns.keys() | self.nested.keys()
         orders: KeyOrders = {}
         for row, item in enumerate(objects):
             keys = tuple(item)
             unknown = orders.get(keys)
             if unknown is None:
-                unknown = orders[keys] = tuple(key for key in keys if key not in known)
+                unknown = orders[keys] = tuple(key for key in keys if key not in mapped)
             for key in unknown:
                 if item[key] is not None:
                     extras.setdefault(row, {})[self.prefix + key] = item[key]

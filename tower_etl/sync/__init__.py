@@ -1,4 +1,4 @@
-"""Planning of a sync as pure functions of stored state, run listing and time."""
+"""State of a source between syncs, plans from it, and its transitions: pure functions."""
 
 from tower_etl.sync.bookmarks import (
     TaskBookmark,
@@ -41,7 +41,7 @@ from tower_etl.sync.state import (
     load_state,
 )
 from tower_etl.sync.transitions import (
-    LoadedRun,
+    RunSummary,
     clear_failure,
     complete_workspace,
     mark_run_failed,
@@ -57,11 +57,11 @@ __all__ = [
     "FailedRun",
     "ListedRun",
     "ListingWindow",
-    "LoadedRun",
     "OpenRun",
     "ReferenceState",
     "RetryCause",
     "RunFetch",
+    "RunSummary",
     "StoredRun",
     "TableCoverage",
     "TaskBookmark",

@@ -21,14 +21,15 @@ class ListingWindow:
     Attributes:
         after: Earliest submission time, inclusive (UTC); None for no bound.
         before: Latest submission time, inclusive (UTC); None for no bound.
-        is_full: Whether the window spans all runs in scope, so that unlisted runs are deleted.
-        known: Ids of loaded runs that the listing must contain if the server supports the bounds.
+        is_full: Whether the window spans all runs in scope, so that runs not listed are deleted.
+        expected_run_ids: Ids of earlier runs that the listing must contain if the server supports
+            the bounds.
     """
 
     after: datetime | None
     before: datetime | None
     is_full: bool
-    known: frozenset[str] = field(default=frozenset(), compare=False)
+    expected_run_ids: frozenset[str] = field(default=frozenset(), compare=False)
 
     def contains(self, submit: datetime | None) -> bool:
         """Return whether a run with a submission time is in the window."""
@@ -65,7 +66,7 @@ class ListedRun:
             (self.last_updated, stored.last_updated),
             (self.complete, stored.complete),
         )
-        changed = any(listed is not None and listed != known for listed, known in pairs)
+        changed = any(listed is not None and listed != value for listed, value in pairs)
         is_open = not is_final(self.status or stored.status, self.complete or stored.complete)
         return stored.missing_since is not None or changed or is_open
 
@@ -107,34 +108,35 @@ def find_star_changes(
 
 
 def find_deleted(
-    known: Mapping[str, ListedRun], stored: Mapping[str, StoredRun], window: ListingWindow
+    listed_by_id: Mapping[str, ListedRun], stored: Mapping[str, StoredRun], window: ListingWindow
 ) -> tuple[str, ...]:
-    """Return the ids of stored runs that a complete listing of the window does not contain."""
+    """Return the ids of stored runs that a full listing of the window does not contain."""
     return tuple(
         run_id
         for run_id, run in stored.items()
-        if run_id not in known and run.missing_since is None and window.contains(run.submit)
+        if run_id not in listed_by_id and run.missing_since is None and window.contains(run.submit)
     )
 
 
-def find_vanished(
+def find_other_deleted(
     state: WorkspaceState,
-    known: Mapping[str, ListedRun],
+    listed_by_id: Mapping[str, ListedRun],
     stored: Mapping[str, StoredRun],
     window: ListingWindow,
 ) -> tuple[str, ...]:
-    """Return the ids of unlisted runs that were open, failed or already marked as missing."""
+    """Return the ids of other deleted runs: open, failed or already marked as missing."""
     submits = {
         run_id: run.submit for runs in (state.open, state.failed) for run_id, run in runs.items()
     }
     opened = (run_id for run_id, submit in submits.items() if window.contains(submit))
-    missing = (run_id for run_id, run in stored.items() if run.missing_since is not None)
-    return tuple(run_id for run_id in (*opened, *missing) if run_id not in known)
+    marked = (run_id for run_id, run in stored.items() if run.missing_since is not None)
+    return tuple(run_id for run_id in (*opened, *marked) if run_id not in listed_by_id)
 
 
 def find_expected(state: WorkspaceState, window: ListingWindow) -> frozenset[str]:
-    """Return the ids of loaded runs that a listing of the window must contain."""
-    loaded = state.lookback.items()
+    """Return the ids of earlier runs that a listing of the window must contain."""
     return frozenset(
-        run_id for run_id, at in loaded if run_id not in state.deleted and window.contains(at)
+        run_id
+        for run_id, at in state.lookback.items()
+        if run_id not in state.deleted and window.contains(at)
     )

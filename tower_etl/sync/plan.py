@@ -12,15 +12,15 @@ from tower_etl.sync.changes import (
     find_deleted,
     find_expected,
     find_label_changes,
+    find_other_deleted,
     find_star_changes,
-    find_vanished,
 )
 from tower_etl.sync.retries import (
     RunFetch,
     count_down,
-    fetch_known,
-    retry_failed,
-    retry_parts,
+    plan_failed_retries,
+    plan_part_retries,
+    plan_tracked,
 )
 from tower_etl.sync.state import RUN_TABLES, TableCoverage
 
@@ -48,12 +48,12 @@ class WorkspacePlan:
         deferred: Retries to make only after another retry for the same cause succeeded.
         label_updates: Current labels of the runs whose label links changed, by run id.
         star_updates: Current `starred` of the runs whose star changed, by run id.
-        deleted: Ids of stored runs that a complete listing does not contain.
-        vanished: Ids of other unlisted runs, which were open, failed or marked as missing before.
+        deleted: Ids of stored runs that the full listing does not contain.
+        other_deleted: Ids of other deleted runs: open, failed, or marked as missing before.
         is_full: Whether all runs in scope were listed.
         has_upper_bound: Whether `until` limited the scope, so that newer runs were not compared.
         tables: Selected tables, among those with rows of runs.
-        recovered: Submission times of runs that the destination had while the state had none.
+        stored_submits: Submission times of stored runs by id, only if the state has no cursor.
     """
 
     initial_state: WorkspaceState
@@ -62,13 +62,13 @@ class WorkspacePlan:
     label_updates: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     star_updates: Mapping[str, bool | None] = field(default_factory=dict)
     deleted: tuple[str, ...] = ()
-    vanished: tuple[str, ...] = ()
+    other_deleted: tuple[str, ...] = ()
     is_full: bool = False
     has_upper_bound: bool = False
     tables: frozenset[str] = frozenset()
-    recovered: Mapping[str, datetime] = field(default_factory=dict)
+    stored_submits: Mapping[str, datetime] = field(default_factory=dict)
 
-    def advance_first(self) -> WorkspacePlan:
+    def with_open_runs_last(self) -> WorkspacePlan:
         """Return the plan with open runs after all others.
 
         If the number of runs is limited, open runs could otherwise use up the limit every time.
@@ -106,25 +106,25 @@ def plan_listing(state: WorkspaceState, options: SyncOptions, now: datetime) -> 
     is_full = _is_reconciliation_due(state, options, now)
     after = _lower_bound(state, options) if is_full else state.listing_start(now)
     window = ListingWindow(after, options.until, is_full)
-    return replace(window, known=find_expected(state, window))
+    return replace(window, expected_run_ids=find_expected(state, window))
 
 
 def plan_incremental(
     state: WorkspaceState, listed: Iterable[ListedRun], options: SyncOptions, now: datetime
 ) -> WorkspacePlan:
     """Return the plan after a listing since the cursor: fetch the open runs and the new ones."""
-    known = {run.run_id: run for run in listed}
+    listed_by_id = {run.run_id: run for run in listed}
     selected = options.tables & RUN_TABLES
     initial = count_down(_drop_abandoned(_begin_tables(state, selected), options, now))
-    open_fetches = _fetch_open(initial, initial.open, known)
-    loaded = state.lookback.keys() - state.deleted
+    open_fetches = _plan_open(initial, initial.open, listed_by_id)
+    earlier = state.lookback.keys() - state.deleted
     tracked = state.open.keys() | state.failed.keys()
-    new = [run for run_id, run in known.items() if run_id not in loaded | tracked]
-    due, deferred = retry_failed(initial.failed, known, retry_all=False)
+    new = [run for run_id, run in listed_by_id.items() if run_id not in earlier | tracked]
+    due, deferred = plan_failed_retries(initial.failed, listed_by_id, retry_all=False)
     fetches = (
         *open_fetches,
-        *_oldest_first(_fetch_new(new)),
-        *_backfill_missing_tables(initial, selected, known),
+        *_oldest_first(_plan_new(new)),
+        *_backfill_missing_tables(initial, selected, listed_by_id),
         *due,
     )
     return WorkspacePlan(initial, fetches, tuple(deferred), tables=selected)
@@ -137,42 +137,43 @@ def plan_reconciliation(
     options: SyncOptions,
     now: datetime,
 ) -> WorkspacePlan:
-    """Return the plan after a complete listing: find new, changed, updated and deleted runs."""
-    known = {run.run_id: run for run in listed}
+    """Return the plan after a full listing: find new, changed, updated and deleted runs."""
+    listed_by_id = {run.run_id: run for run in listed}
     window = ListingWindow(_lower_bound(state, options), options.until, is_full=True)
     selected = options.tables & RUN_TABLES
     initial = count_down(
         _initial_full_state(_begin_tables(state, selected, stored), stored, window, now)
     )
     tracked = state.open.keys() | state.failed.keys()
-    new = [run for run_id, run in known.items() if run_id not in tracked | stored.keys()]
-    old = [run for run_id, run in known.items() if run_id in stored.keys() - tracked]
+    new = [run for run_id, run in listed_by_id.items() if run_id not in tracked | stored.keys()]
+    old = [run for run_id, run in listed_by_id.items() if run_id in stored.keys() - tracked]
     changed = [run for run in old if run.needs_refetch(stored[run.run_id])]
     same = [run for run in old if not run.needs_refetch(stored[run.run_id])]
     retry_all = options.reconcile
-    listed_failed = _drop_unlisted(initial.failed, known, window)
-    failed, deferred = retry_failed(listed_failed, known, retry_all=retry_all)
+    listed_failed = _drop_deleted(initial.failed, listed_by_id, window)
+    failed, deferred = plan_failed_retries(listed_failed, listed_by_id, retry_all=retry_all)
     incomplete = (run for run in same if stored[run.run_id].has_missing_parts)
-    parts, deferred_parts = retry_parts(incomplete, now, retry_all=retry_all)
+    parts, deferred_parts = plan_part_retries(incomplete, now, retry_all=retry_all)
     submits = {run_id: run.submit for run_id, run in stored.items() if run.submit}
-    open_fetches = _fetch_open(initial, _drop_unlisted(initial.open, known, window), known)
+    open_runs = _drop_deleted(initial.open, listed_by_id, window)
+    open_fetches = _plan_open(initial, open_runs, listed_by_id)
     same = [run for run in same if run.run_id not in {run_fetch.run_id for run_fetch in parts}]
     backfills = _backfill(initial, same, selected)
     ordered = [
-        replace(fetch, in_order=True) for fetch in _oldest_first([*_fetch_new(new), *backfills])
+        replace(fetch, in_order=True) for fetch in _oldest_first([*_plan_new(new), *backfills])
     ]
     return WorkspacePlan(
         initial,
-        (*open_fetches, *ordered, *map(_fetch_listed, changed), *failed, *parts),
+        (*open_fetches, *ordered, *map(_plan_listed, changed), *failed, *parts),
         (*deferred, *deferred_parts),
         label_updates=find_label_changes(same, stored),
         star_updates=find_star_changes(same, stored),
-        deleted=find_deleted(known, stored, window),
-        vanished=find_vanished(state, known, stored, window),
+        deleted=find_deleted(listed_by_id, stored, window),
+        other_deleted=find_other_deleted(state, listed_by_id, stored, window),
         is_full=True,
         has_upper_bound=window.before is not None,
         tables=selected,
-        recovered=submits if state.cursor is None else {},
+        stored_submits=submits if state.cursor is None else {},
     )
 
 
@@ -202,7 +203,7 @@ def _backfill(
         (run, frozenset(t for t in selected if not state.holds(t, run.run_id, run.submit)))
         for run in runs
     )
-    return [replace(_fetch_listed(run), tables=tables) for run, tables in incomplete if tables]
+    return [replace(_plan_listed(run), tables=tables) for run, tables in incomplete if tables]
 
 
 def _oldest_first(fetches: Iterable[RunFetch]) -> list[RunFetch]:
@@ -214,7 +215,7 @@ def _oldest_first(fetches: Iterable[RunFetch]) -> list[RunFetch]:
 
 
 def _backfill_missing_tables(
-    state: WorkspaceState, selected: frozenset[str], known: Mapping[str, ListedRun]
+    state: WorkspaceState, selected: frozenset[str], listed_by_id: Mapping[str, ListedRun]
 ) -> list[RunFetch]:
     """Return fetches of runs that were loaded while some of the selected tables were not selected.
 
@@ -229,7 +230,7 @@ def _backfill_missing_tables(
         RunFetch(
             run_id,
             state.lookback.get(run_id),
-            known[run_id].starred if run_id in known else None,
+            listed_by_id[run_id].starred if run_id in listed_by_id else None,
             tables=tables,
         )
         for run_id, tables in lacks.items()
@@ -268,13 +269,13 @@ def _is_reconciliation_due(state: WorkspaceState, options: SyncOptions, now: dat
 
 
 def _misses_unlisted_runs(state: WorkspaceState, options: SyncOptions) -> bool:
-    """Return whether `workflows` lacks runs for whose stars a complete listing is required.
+    """Return whether `workflows` lacks runs for whose stars a full listing is required.
 
     The state has the stars of open and of failed runs.
     """
     table = state.tables.get("workflows") if "workflows" in options.tables else None
-    known = {*state.lookback, *state.open, *state.failed}
-    return table is not None and not table.missing_runs <= known
+    runs_with_star = {*state.lookback, *state.open, *state.failed}
+    return table is not None and not table.missing_runs <= runs_with_star
 
 
 def _lower_bound(state: WorkspaceState, options: SyncOptions) -> datetime | None:
@@ -305,32 +306,32 @@ def _initial_full_state(
     )
 
 
-def _drop_unlisted(
-    runs: Mapping[str, RunT], known: Mapping[str, ListedRun], window: ListingWindow
+def _drop_deleted(
+    runs: Mapping[str, RunT], listed_by_id: Mapping[str, ListedRun], window: ListingWindow
 ) -> dict[str, RunT]:
-    """Return runs of the state without those that are missing in a complete listing."""
+    """Return runs of the state without those that a full listing of the window does not contain."""
     return {
         run_id: run
         for run_id, run in runs.items()
-        if run_id in known or not window.contains(run.submit)
+        if run_id in listed_by_id or not window.contains(run.submit)
     }
 
 
-def _fetch_open(
-    state: WorkspaceState, runs: Mapping[str, OpenRun], known: Mapping[str, ListedRun]
+def _plan_open(
+    state: WorkspaceState, runs: Mapping[str, OpenRun], listed_by_id: Mapping[str, ListedRun]
 ) -> list[RunFetch]:
     """Return fetches of open runs, of all their tasks if the table lacks them."""
     fetches = []
     for run_id, run in runs.items():
-        fetch = fetch_known(run_id, run, known.get(run_id))
+        fetch = plan_tracked(run_id, run, listed_by_id.get(run_id))
         lacks_tasks = "tasks" in state.tables and not state.holds("tasks", run_id, run.submit)
         fetches.append(replace(fetch, bookmark=TaskBookmark()) if lacks_tasks else fetch)
     return fetches
 
 
-def _fetch_listed(run: ListedRun) -> RunFetch:
+def _plan_listed(run: ListedRun) -> RunFetch:
     return RunFetch(run.run_id, run.submit, run.starred, status=run.status, complete=run.complete)
 
 
-def _fetch_new(new: Iterable[ListedRun]) -> list[RunFetch]:
-    return [replace(_fetch_listed(run), advances_cursor=True) for run in new]
+def _plan_new(new: Iterable[ListedRun]) -> list[RunFetch]:
+    return [replace(_plan_listed(run), advances_cursor=True) for run in new]

@@ -114,23 +114,23 @@ def read_reference_state(state: Mapping[str, Any]) -> ReferenceState:
     )
 
 
-def write_reference_state(state: MutableMapping[str, Any], known: ReferenceState) -> None:
+def write_reference_state(state: MutableMapping[str, Any], reference_state: ReferenceState) -> None:
     """Write the state of reference data into the state of the dlt source."""
     state["entities"] = entities = {
-        "owed": sorted(known.pending),
-        "refused": {table: sorted(keys) for table, keys in sorted(known.denied.items())},
-        "unknown": sorted(known.unresolved),
-        "service": known.service,
-        "audit": {name: _dump(time) for name, time in vars(known.audit).items()},
-        "launches": sorted(known.launches),
-        "launches_after": known.launches_after,
+        "owed": sorted(reference_state.pending),
+        "refused": {table: sorted(keys) for table, keys in sorted(reference_state.denied.items())},
+        "unknown": sorted(reference_state.unresolved),
+        "service": reference_state.service,
+        "audit": {name: _dump(time) for name, time in vars(reference_state.audit).items()},
+        "launches": sorted(reference_state.launches),
+        "launches_after": reference_state.launches_after,
     }
     resources = state.setdefault("resources", {})
-    for table, keys in known.initialized.items():
+    for table, keys in reference_state.initialized.items():
         resources.setdefault(table, {})["loaded"] = sorted(keys)
-    if known.service:
+    if reference_state.service:
         resources.setdefault("service_info", {})["digest"] = entities.pop("service")
-    if known.audit != AuditLogCursor():
+    if reference_state.audit != AuditLogCursor():
         resources.setdefault("audit_logs", {})["cursor"] = entities.pop("audit")
 
 

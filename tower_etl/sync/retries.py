@@ -34,7 +34,7 @@ class RunFetch:
         submit: Submission time (UTC), None if unknown.
         starred: Whether the user starred the run, as last listed.
         bookmark: Final tasks that are not refetched.
-        advances_cursor: Whether the cursor advances when the run is loaded.
+        advances_cursor: Whether the cursor advances when the run is loaded or recorded as failed.
         retry: Cause of the retry, None if the fetch is not a retry.
         tables: Tables to fetch the run for; empty for all selected tables.
         in_order: Whether all older runs are fetched before, so that tables are filled up to it.
@@ -69,19 +69,19 @@ def count_down(state: WorkspaceState) -> WorkspaceState:
     )
 
 
-def retry_failed(
-    failed: Mapping[str, FailedRun], known: Mapping[str, ListedRun], *, retry_all: bool
+def plan_failed_retries(
+    failed: Mapping[str, FailedRun], listed_by_id: Mapping[str, ListedRun], *, retry_all: bool
 ) -> Retries:
-    """Divide failed runs into those to retry now and those to defer.
+    """Return the fetches of failed runs to make now, and those to defer.
 
     Args:
         failed: Failed runs by id, after `count_down`.
-        known: Listed runs by id, with the current `starred`.
+        listed_by_id: Listed runs by id, with the current `starred`.
         retry_all: Whether to retry all failed runs, regardless of their wait.
     """
     ordered = sorted(failed.items(), key=lambda item: (item[1].retry_in, item[1].last_failed_at))
     fetches = [
-        replace(fetch_known(run_id, run, known.get(run_id)), retry="failed")
+        replace(plan_tracked(run_id, run, listed_by_id.get(run_id)), retry="failed")
         for run_id, run in ordered
     ]
     due = sum(1 for run in failed.values() if run.retry_in == 0)
@@ -89,8 +89,10 @@ def retry_failed(
     return fetches[:count], fetches[count:]
 
 
-def retry_parts(incomplete: Iterable[ListedRun], now: datetime, *, retry_all: bool) -> Retries:
-    """Divide runs with missing parts into those to retry now and those to defer.
+def plan_part_retries(
+    incomplete: Iterable[ListedRun], now: datetime, *, retry_all: bool
+) -> Retries:
+    """Return the fetches of runs with missing parts to make now, and those to defer.
 
     A server that lacks a part lacks it for most runs, so each day retries a few of them in turn.
 
@@ -109,7 +111,7 @@ def retry_parts(incomplete: Iterable[ListedRun], now: datetime, *, retry_all: bo
     return fetches[:count], fetches[count:]
 
 
-def fetch_known(run_id: str, run: OpenRun | FailedRun, listed: ListedRun | None) -> RunFetch:
+def plan_tracked(run_id: str, run: OpenRun | FailedRun, listed: ListedRun | None) -> RunFetch:
     """Return the fetch of a run of the state, with `starred` as listed if the run was listed."""
     starred = listed.starred if listed and listed.starred is not None else run.starred
     return RunFetch(run_id, run.submit, starred, run.bookmark)

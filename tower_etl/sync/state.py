@@ -150,9 +150,11 @@ class WorkspaceState:
     """State of one workspace.
 
     Attributes:
-        cursor: Submission time of the newest loaded run (UTC), None before the first.
+        cursor: Submission time of the newest run that was loaded or recorded as failed (UTC), None
+            before the first.
         history_start: Submission time before which `since` excluded runs (UTC), None for none.
-        lookback: Submission times of loaded runs that the next listing will contain again, by id.
+        lookback: Submission times by id of the runs, loaded or recorded as failed, that the next
+            listing will contain again.
         open: Runs that are refreshed until they are final, by id.
         failed: Runs whose last fetch failed, by id.
         reconciled_at: Start of the last completed reconciliation (UTC).
@@ -227,7 +229,7 @@ def load_state(stored: Mapping[str, Any] | None) -> WorkspaceState:
         failed={run_id: _load_failed(run) for run_id, run in stored.get("failed", {}).items()},
         reconciled_at=load_timestamp(stored["reconciled_at"]),
         deleted=frozenset(stored.get("missing", ())),
-        tables=_load_tables(stored),
+        tables=_load_version_1_coverage(stored),
         name=stored.get("name"),
         invisible_since=load_timestamp(stored.get("invisible_since")),
     )
@@ -273,7 +275,7 @@ def check_version(version: object) -> None:
         raise ConfigurationError(msg)
 
 
-def _load_tables(stored: Mapping[str, Any]) -> dict[str, TableCoverage]:
+def _load_version_1_coverage(stored: Mapping[str, Any]) -> dict[str, TableCoverage]:
     """Return the coverage of state version 1, which lists the complete tables, or none for all.
 
     That version loaded users with every run.

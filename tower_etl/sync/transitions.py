@@ -27,8 +27,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class LoadedRun:
-    """Run whose rows are in the current load package.
+class RunSummary:
+    """Summary of a fetched run, from which the next state follows.
 
     Attributes:
         fetch: Fetch that returned the run.
@@ -37,7 +37,7 @@ class LoadedRun:
         bookmark: Final tasks that the next fetch omits.
         complete: Completion time (UTC), None if unknown.
         missing_parts: Parts that the server does not have for the run.
-        tables: Tables that the run was loaded into.
+        tables: Tables that the run was fetched for.
     """
 
     fetch: RunFetch
@@ -50,41 +50,41 @@ class LoadedRun:
 
 
 def mark_run_loaded(
-    state: WorkspaceState, loaded: LoadedRun, open_run_max_age: timedelta, now: datetime
+    state: WorkspaceState, run: RunSummary, open_run_max_age: timedelta, now: datetime
 ) -> WorkspaceState:
     """Return the state after a run was loaded: open runs are kept, new runs advance the cursor."""
-    submit = loaded.submit or loaded.fetch.submit
-    run_id = loaded.fetch.run_id
-    state = replace(state, tables=_load_tables(state, loaded, submit))
-    if loaded.fetch.tables:  # a backfill of single tables; the run itself has not changed
+    submit = run.submit or run.fetch.submit
+    run_id = run.fetch.run_id
+    state = replace(state, tables=_advance_coverage(state, run, submit))
+    if run.fetch.tables:  # a backfill of single tables; the run itself has not changed
         return state
     open_runs = _without(state.open, run_id)
-    is_open = not is_final(loaded.status, loaded.complete)
+    is_open = not is_final(run.status, run.complete)
     if is_open and not is_abandoned(submit, open_run_max_age, now):
-        open_runs[run_id] = OpenRun(submit, loaded.fetch.starred, loaded.bookmark)
+        open_runs[run_id] = OpenRun(submit, run.fetch.starred, run.bookmark)
     updated = replace(
         state,
         open=open_runs,
         failed=_without(state.failed, run_id),
         deleted=state.deleted - {run_id},
     )
-    if not loaded.fetch.advances_cursor:
+    if not run.fetch.advances_cursor:
         return updated
     return _advance_cursor(updated, run_id, submit, now)
 
 
-def _load_tables(
-    state: WorkspaceState, loaded: LoadedRun, submit: datetime | None
+def _advance_coverage(
+    state: WorkspaceState, run: RunSummary, submit: datetime | None
 ) -> dict[str, TableCoverage]:
     """Return the coverage of the tables after a run was loaded into some of them."""
-    run_id, filled_to = loaded.fetch.run_id, submit if loaded.fetch.in_order else None
+    run_id, filled_to = run.fetch.run_id, submit if run.fetch.in_order else None
 
-    def load(table: str, coverage: TableCoverage) -> TableCoverage:
-        if table in loaded.tables:
+    def advance(table: str, coverage: TableCoverage) -> TableCoverage:
+        if table in run.tables:
             return coverage.record_loaded(run_id, filled_to)
-        return coverage if loaded.fetch.tables else coverage.record_missing(run_id)
+        return coverage if run.fetch.tables else coverage.record_missing(run_id)
 
-    return {table: load(table, coverage) for table, coverage in state.tables.items()}
+    return {table: advance(table, coverage) for table, coverage in state.tables.items()}
 
 
 def mark_run_failed(
@@ -129,7 +129,7 @@ def clear_failure(state: WorkspaceState, run_id: str) -> WorkspaceState:
 
 
 def complete_workspace(state: WorkspaceState, plan: WorkspacePlan, now: datetime) -> WorkspaceState:
-    """Return the state after all fetches of a plan: unlisted runs are no longer refreshed.
+    """Return the state after all fetches of a plan: deleted runs are no longer refreshed.
 
     Args:
         state: State after the last run.
@@ -138,19 +138,19 @@ def complete_workspace(state: WorkspaceState, plan: WorkspacePlan, now: datetime
     """
     if not plan.is_full:
         return state
-    unlisted = {*plan.deleted, *plan.vanished}
+    deleted = {*plan.deleted, *plan.other_deleted}
     done = replace(
         state,
-        open=_without(state.open, *unlisted),
-        failed=_without(state.failed, *unlisted),
-        lookback={**state.lookback, **plan.recovered},
+        open=_without(state.open, *deleted),
+        failed=_without(state.failed, *deleted),
+        lookback={**state.lookback, **plan.stored_submits},
     )
-    if plan.recovered:
-        newest = max(plan.recovered.values())
+    if plan.stored_submits:
+        newest = max(plan.stored_submits.values())
         done = replace(done, cursor=max(done.cursor, newest) if done.cursor else newest)
     if not plan.has_upper_bound:  # with a bound, newer runs were not compared
         done = replace(done, reconciled_at=now, tables=_complete_tables(state, plan.tables))
-    return _prune_lookback(replace(done, deleted=state.deleted | unlisted), now)
+    return _prune_lookback(replace(done, deleted=state.deleted | deleted), now)
 
 
 def _complete_tables(state: WorkspaceState, selected: frozenset[str]) -> dict[str, TableCoverage]:
@@ -166,10 +166,10 @@ def _complete_tables(state: WorkspaceState, selected: frozenset[str]) -> dict[st
 
 
 def _without(runs: Mapping[str, T], *run_ids: str) -> dict[str, T]:
-    left = dict(runs)
+    kept = dict(runs)
     for run_id in run_ids:
-        left.pop(run_id, None)
-    return left
+        kept.pop(run_id, None)
+    return kept
 
 
 def _advance_cursor(

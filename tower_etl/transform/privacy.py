@@ -183,8 +183,8 @@ def _find(name: str, tables: Mapping[str, TableSpec]) -> list[tuple[str, str]]:
     if found:
         return found
     full = [f"{spec.name}.{one.name}" for spec in tables.values() for one in spec.columns]
-    known = full if "." in name else sorted({name.partition(".")[2] for name in full})
-    close = get_close_matches(name, known, n=4, cutoff=0.5)
+    spellings = full if "." in name else sorted({name.partition(".")[2] for name in full})
+    close = get_close_matches(name, spellings, n=4, cutoff=0.5)
     hint = f"Did you mean {' or '.join(close)}?" if close else "See docs/data-dictionary.md."
     msg = f"No column {name!r}. {hint}"
     raise ConfigurationError(msg)
