@@ -69,6 +69,10 @@ class StorageError(DestinationError):
     """Exhausted disk, quota, memory or open files, or a failing device."""
 
 
+class SyncStoppedError(Exception):
+    """The sync was stopped, so that no further request is sent; no failure of a request."""
+
+
 class ApiError(TowerEtlError):
     """Failure of a request to the API after all attempts.
 

@@ -179,7 +179,7 @@ class SyncRunner:
             number,
             session.sync_result.fetched,
             session.sync_result.planned,
-            ", ".join(f"{rows} {table}" for table, rows in sorted(session.rows.items())),
+            ", ".join(f"{rows} {table}" for table, rows in sorted(session.row_counts.items())),
         )
 
     def _report(self, session: SyncSession, seconds: float) -> SyncReport:
@@ -189,7 +189,7 @@ class SyncRunner:
             stats.calls,
             stats.retries,
             stats.throttled_seconds,
-            session.rows,
+            session.row_counts,
             seconds,
         )
 

@@ -18,8 +18,9 @@ from tower_etl.errors import (
     ForbiddenError,
     RateLimitError,
     ServerError,
+    SyncStoppedError,
 )
-from tower_etl.http import RateLimiterClosedError, RetryPolicy
+from tower_etl.http import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -280,7 +281,7 @@ def test_close_ends_calls_that_wait_for_a_retry(
     def call() -> None:
         try:
             http_client.get("/workflow")
-        except RateLimiterClosedError as error:
+        except SyncStoppedError as error:
             sync_result.append(error)
 
     thread = threading.Thread(target=call)
@@ -289,7 +290,7 @@ def test_close_ends_calls_that_wait_for_a_retry(
     http_client.close()
     thread.join(10)
 
-    assert ([RateLimiterClosedError], 1) == ([type(e) for e in sync_result], len(server.seen))
+    assert ([SyncStoppedError], 1) == ([type(e) for e in sync_result], len(server.seen))
 
 
 def test_many_threads_share_one_client(server: ScriptedServer, connect: Connect) -> None:

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tower_etl.clock import SYSTEM_CLOCK, Clock
-from tower_etl.errors import ApiConnectionError
+from tower_etl.errors import ApiConnectionError, SyncStoppedError
 from tower_etl.http import (
     RateLimiter,
-    RateLimiterClosedError,
     RequestMetrics,
     RequestStats,
 )
@@ -118,7 +117,7 @@ class ConcurrentCallers:
     def _want(self) -> None:
         try:
             self._budget.record_response(self._budget.acquire())
-        except RateLimiterClosedError:
+        except SyncStoppedError:
             self.refused += 1
             return
         with self._changed:
@@ -257,7 +256,7 @@ def test_a_closed_limiter_refuses_calls_without_waiting(fake_clock: FakeClock) -
     limiter = RateLimiter(None, fake_clock.clock, RequestMetrics())
     limiter.close()
 
-    with pytest.raises(RateLimiterClosedError):
+    with pytest.raises(SyncStoppedError):
         limiter.acquire()
 
     assert fake_clock.slept == []

@@ -51,9 +51,9 @@ class Crashing:
         return self.session.is_done
 
     @property
-    def is_open(self) -> bool:
-        """Return whether the session is open."""
-        return self.session.is_open
+    def has_started(self) -> bool:
+        """Return whether the session has started."""
+        return self.session.has_started
 
     def close(self) -> None:
         """Close the session."""

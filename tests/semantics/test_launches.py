@@ -112,7 +112,7 @@ def test_runs_are_loaded_although_their_launches_fail(
 
     assert [len(warehouse.rows_of("tasks", run_id)) for run_id in runs] == [1, 1]
     assert list_stored(warehouse) == set()
-    assert [sync_result.failed for sync_result in outcomes] == [[], [], []]
+    assert [sync_result.unsuccessful for sync_result in outcomes] == [[], [], []]
     expected = (["ok", "ok", "ok"], 1, 0) if status < 500 else (["partial", "ok", "ok"], 0, 1)
     told, faults = outcomes[0].warnings, outcomes[0].reference_errors
     assert ([sync_result.status for sync_result in outcomes], len(told), len(faults)) == expected

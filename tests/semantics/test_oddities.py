@@ -261,7 +261,10 @@ def test_a_personal_workspace_that_is_left_out_is_reported(
     run_id = platform.world.submit_run(space.key, status="SUCCEEDED")
     sync_result = sync(platform, warehouse, workspaces=selectors).sync_result
     assert (sync_result.exit_code, sync_result.status) == (code, "partial" if code else "ok")
-    said = [*sync_result.warnings, *(str(space.error) for space in sync_result.failed)]
+    said = [
+        *sync_result.warnings,
+        *(str(space.error) for space in sync_result.unsuccessful),
+    ]
     assert [text for text in said if "personal workspace of another user" in text] == said
     assert len(said) == 1
     assert run_id in {key[0] for key in warehouse.tables["workflows"]}
@@ -349,7 +352,9 @@ def test_a_run_that_cannot_be_converted_fails_alone(
     monkeypatch.setattr("tower_etl.extract.run_sync.build_batch", break_one)
     session = sync(platform, warehouse)
     assert (session.sync_result.fetched, session.sync_result.status) == (9, "partial")
-    assert "unexpected response (ZeroDivisionError" in str(session.sync_result.failed[0].error)
+    assert "unexpected response (ZeroDivisionError" in str(
+        session.sync_result.unsuccessful[0].error
+    )
     assert {(run_id,) for run_id in runs if run_id != runs[3]} == set(warehouse.tables["workflows"])
     monkeypatch.undo()
     sync(platform, warehouse)

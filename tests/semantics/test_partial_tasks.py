@@ -190,7 +190,7 @@ def test_an_open_run_fetches_only_task_pages_with_open_tasks(
     sync(platform, warehouse)
     session = sync(platform, warehouse)
     assert session.request_stats.calls == DISCOVERY_CALLS + WORKSPACES + 2 + pages
-    assert session.rows["tasks"] <= len(going) + 10 * (len(going) + 1)
+    assert session.row_counts["tasks"] <= len(going) + 10 * (len(going) + 1)
     assert_equal(platform, warehouse)
     for number in going:
         world.finish_task(run_id, number + 1)

@@ -82,7 +82,7 @@ def test_tables_that_are_not_selected_are_left_out() -> None:
 def test_task_pages_converted_during_the_fetch_give_the_same_rows() -> None:
     """The rows of a long run are converted in chunks of 1,000 before all pages have arrived."""
     waiting = make_fetched_run("a", tasks=2_345)
-    taken = TaskPageBuffer(waiting.responses.owner)
+    taken = TaskPageBuffer(waiting.responses.constant_columns)
     for page in waiting.responses.tasks:
         taken.append(page)
 
@@ -92,7 +92,7 @@ def test_task_pages_converted_during_the_fetch_give_the_same_rows() -> None:
 
     assert [rows.num_rows for rows in taken.tables] == [1_000, 1_000]
     assert len(taken.keys) == 2_345
-    assert waiting.rows == early.rows
+    assert waiting.row_count == early.row_count
     expected = list_rows(build_batch([waiting], ALL))
     assert expected == list_rows(build_batch([early], ALL))
 
@@ -105,6 +105,6 @@ def test_a_run_batch_is_full_by_its_number_of_runs_or_rows() -> None:
         full.append(held.is_full)
     assert full == [False] * 31 + [True]
     assert [str(n) for n in range(32)] == [p.summary.fetch.run_id for _, p in held.drain()]
-    assert (held.rows, held.drain()) == (0, [])
+    assert (held.row_count, held.drain()) == (0, [])
     held.add(work, make_fetched_run("a", tasks=5_000))
     assert held.is_full

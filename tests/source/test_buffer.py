@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from tower_etl.extract.batch import FLUSH_ROWS, BatchBuffer
+from tower_etl.extract.batch import FLUSH_ROWS, RowBuffer
 from tower_etl.schema import (
     TABLES,
     deduplicate,
@@ -20,7 +20,7 @@ def make_labels(*labels: tuple[int, str]) -> pa.Table:
 
 def test_the_last_row_of_a_key_replaces_earlier_ones() -> None:
     """Two runs name the same label, which was renamed in between."""
-    buffer = BatchBuffer()
+    buffer = RowBuffer()
     buffer.add({"labels": make_labels((1, "old"), (2, "two"))})
     buffer.add({"labels": make_labels((1, "new"))})
     rows = buffer.flush()["labels"]
@@ -39,17 +39,17 @@ def test_keys_of_several_columns_are_compared_as_a_whole() -> None:
 
 
 def test_a_flush_empties_the_buffer_but_keeps_the_row_counts() -> None:
-    buffer = BatchBuffer()
+    buffer = RowBuffer()
     buffer.add({"labels": make_labels((1, "one"))})
     assert [rows.num_rows for rows in buffer.flush().values()] == [1]
-    assert (buffer.flush(), buffer.rows) == ({}, 0)
+    assert (buffer.flush(), buffer.row_count) == ({}, 0)
     buffer.add({"labels": make_labels((2, "two"))})
     assert buffer.row_counts() == {"labels": 2}
 
 
 def test_the_buffer_is_full_at_a_number_of_rows() -> None:
     """Empty tables do not count."""
-    buffer = BatchBuffer()
+    buffer = RowBuffer()
     buffer.add({"labels": make_labels(*((key, "x") for key in range(FLUSH_ROWS - 1)))})
     buffer.add({"labels": make_labels()})
     assert not buffer.is_full
@@ -59,7 +59,7 @@ def test_the_buffer_is_full_at_a_number_of_rows() -> None:
 
 def test_tombstones_are_not_counted_as_rows() -> None:
     """A run without labels removes links and writes none."""
-    buffer = BatchBuffer()
+    buffer = RowBuffer()
     label = {"id": 7, "name": "x"}
     buffer.add({"workflow_labels": label_links([label], workflow_id="a", workspace_id=1)})
     buffer.add({"workflow_labels": label_link_tombstones(["b"], workspace_id=1)})

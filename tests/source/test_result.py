@@ -74,7 +74,7 @@ def test_workspaces_with_errors_that_were_not_aborted_are_partial(
     """Some of their runs failed, and others were loaded."""
     sync_result = make_outcome(*errors, given_up=False)
     assert (sync_result.status, sync_result.exit_code) == ("partial", 4)
-    assert sync_result.failed == [s for s in sync_result.workspaces.values() if s.error]
+    assert sync_result.unsuccessful == [s for s in sync_result.workspaces.values() if s.error]
 
 
 def test_a_sync_is_partial_if_one_failing_workspace_was_not_aborted() -> None:

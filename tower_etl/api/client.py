@@ -257,8 +257,8 @@ class TowerClient:
             return item
         raise malformed_response(endpoint, f"object with the id {scope.parent_id}")
 
-    def probe(self, endpoint: Endpoint, scope: PathScope, **names: object) -> Item | None:
-        """Return one item, to check access; None if the list is empty."""
+    def get_first_item(self, endpoint: Endpoint, scope: PathScope, **names: object) -> Item | None:
+        """Return the first item, to check access; None if the list is empty."""
         params: Params = {"max": 1} if endpoint.paged else {}
         items = self._get_list(endpoint, params, **(asdict(scope) | names))
         return items[0] if items else None

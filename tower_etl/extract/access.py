@@ -39,7 +39,7 @@ _LAUNCHES = (
     _child_of_run("launch_datasets", endpoints.LAUNCH_DATASETS),
 )
 
-ProbeRequest = tuple[ReferenceEntity, "Partition", dict[str, object]]
+AccessRequest = tuple[ReferenceEntity, "Partition", dict[str, object]]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class TableAccess:
 
 
 @dataclass(frozen=True)
-class ProbeResult:
+class AccessResult:
     """Result of one call.
 
     Attributes:
@@ -85,10 +85,10 @@ def check_table_access(
     children = [e for e in (*_RUN_PARTS, *entities, *_LAUNCHES) if e.table in selected]
     try:
         roots = list_requests([_RUNS, *entities], discovery.workspaces)
-        results = _probe(executor, ((entity, partition, {}) for entity, partition in roots))
-        results += _probe(executor, _list_children(children, results))
+        results = _request_items(executor, ((entity, partition, {}) for entity, partition in roots))
+        results += _request_items(executor, _list_children(children, results))
         if "audit_logs" in selected:
-            results.append(_probe_audit_logs(executor))
+            results.append(_request_audit_logs(executor))
     finally:
         executor.close()
     tables = dict.fromkeys(result.entity.table for result in results)
@@ -104,22 +104,24 @@ def count_runs(client: TowerClient, discovery: Discovery) -> dict[str, int | Non
     return {key: count if isinstance(count, int) else None for key, count in found.items()}
 
 
-def _probe(executor: FetchExecutor, requests: Iterable[ProbeRequest]) -> list[ProbeResult]:
+def _request_items(
+    executor: FetchExecutor, requests: Iterable[AccessRequest]
+) -> list[AccessResult]:
     """Request one item for each request."""
 
-    def probe_one(request: ProbeRequest) -> ProbeResult:
+    def request_one(request: AccessRequest) -> AccessResult:
         entity, partition, names = request
-        found = executor.capture_error(
-            lambda: executor.client.probe(entity.endpoint, partition.scope, **names)
+        found = executor.try_request(
+            lambda: executor.client.get_first_item(entity.endpoint, partition.scope, **names)
         )
-        return ProbeResult(entity, partition, found)
+        return AccessResult(entity, partition, found)
 
-    return executor.map(probe_one, requests)
+    return executor.map(request_one, requests)
 
 
 def _list_children(
-    entities: list[ReferenceEntity], results: list[ProbeResult]
-) -> list[ProbeRequest]:
+    entities: list[ReferenceEntity], results: list[AccessResult]
+) -> list[AccessRequest]:
     """Return the request of each child entity for the first parent of each partition."""
     return [
         request
@@ -131,8 +133,8 @@ def _list_children(
 
 
 def _iter_child_requests(
-    entity: ReferenceEntity, parent: ProbeResult, item: Item
-) -> Iterator[ProbeRequest]:
+    entity: ReferenceEntity, parent: AccessResult, item: Item
+) -> Iterator[AccessRequest]:
     """Yield the request for the children of an item; none for a run without a launch."""
     found = item.get("workflow")
     run = found if isinstance(found, dict) else {}
@@ -145,16 +147,16 @@ def _iter_child_requests(
         yield entity, parent.partition, {"launch_id": run["launchId"]}
 
 
-def _probe_audit_logs(executor: FetchExecutor) -> ProbeResult:
+def _request_audit_logs(executor: FetchExecutor) -> AccessResult:
     """Request the newest page of the audit log."""
     entity = ReferenceEntity("audit_logs", endpoints.AUDIT_LOGS, EntityScope.SERVER)
     (partition,) = list_partitions(EntityScope.SERVER, ())
     now = SYSTEM_CLOCK.now()
-    found = executor.capture_error(lambda: executor.client.list_audit_log_page(now, now, None))
-    return ProbeResult(entity, partition, None if isinstance(found, tuple) else found)
+    found = executor.try_request(lambda: executor.client.list_audit_log_page(now, now, None))
+    return AccessResult(entity, partition, None if isinstance(found, tuple) else found)
 
 
-def _summarize(table: str, results: list[ProbeResult]) -> TableAccess:
+def _summarize(table: str, results: list[AccessResult]) -> TableAccess:
     own = [result for result in results if result.entity.table == table]
     denied = {a.partition.name: str(a.item) for a in own if isinstance(a.item, Exception)}
     readable = [a.partition.name for a in own if not isinstance(a.item, Exception)]

@@ -54,11 +54,12 @@ class FetchedRun:
     launch: Mapping[str, pa.Table] = field(default_factory=dict)
 
     @property
-    def rows(self) -> int:
+    def row_count(self) -> int:
         """Estimated number of rows of the run, to limit the size of a batch."""
-        waiting = sum(len(page) for page in self.responses.tasks)
-        figures = sum(len(entry) for entry in self.responses.metrics)
-        return 3 + waiting + figures + sum(int(rows.num_rows) for rows in self.tasks)
+        tasks = sum(len(page) for page in self.responses.tasks)
+        tasks += sum(int(rows.num_rows) for rows in self.tasks)
+        metrics = sum(len(process) for process in self.responses.metrics)
+        return 3 + tasks + metrics
 
 
 class TaskPageBuffer:
@@ -71,22 +72,22 @@ class TaskPageBuffer:
         nulls: Number of elements that are null, for which there are no rows.
     """
 
-    def __init__(self, owner: Mapping[str, object]) -> None:
-        """Create the buffer of a run; `owner` has the columns that are constant for it."""
+    def __init__(self, constant_columns: Mapping[str, object]) -> None:
+        """Create the buffer of a run with the columns that are constant for it."""
         self.keys: list[TaskBrief] = []
         self.pages: list[list[Item]] = []
         self.tables: list[pa.Table] = []
         self.nulls = 0
-        self._owner = owner
-        self._waiting = 0
+        self._constant_columns = constant_columns
+        self._task_count = 0
 
     def append(self, page: list[Item]) -> None:
         """Add one page."""
         self.keys += map(_brief_of, page)
         self.pages.append(page)
         self.nulls += sum(item is None for item in page)
-        self._waiting += len(page)
-        if self._waiting >= _TASKS_PER_TABLE:
+        self._task_count += len(page)
+        if self._task_count >= _TASKS_PER_TABLE:
             self._build()
 
     def keep_last(self) -> None:
@@ -95,19 +96,19 @@ class TaskPageBuffer:
         self.tables = [deduplicate(pa.concat_tables(self.tables), TABLES["tasks"].key)]
 
     def _build(self) -> None:
-        self.tables.append(task_rows(self.pages, self._owner))
-        self.pages, self._waiting = [], 0
+        self.tables.append(task_rows(self.pages, self._constant_columns))
+        self.pages, self._task_count = [], 0
 
 
 class RunBatch:
     """Fetched runs whose rows are built together.
 
     Attributes:
-        rows: Estimated number of their rows.
+        row_count: Estimated number of their rows.
     """
 
     def __init__(self) -> None:
-        self.rows = 0
+        self.row_count = 0
         self._runs: list[tuple[WorkspaceSync, FetchedRun]] = []
 
     def __len__(self) -> int:
@@ -116,16 +117,16 @@ class RunBatch:
     def add(self, workspace_sync: WorkspaceSync, fetched: FetchedRun) -> None:
         """Add a run and the workspace that it belongs to."""
         self._runs.append((workspace_sync, fetched))
-        self.rows += fetched.rows
+        self.row_count += fetched.row_count
 
     @property
     def is_full(self) -> bool:
         """Whether to build the rows now: a larger batch is not cheaper, and delays progress."""
-        return len(self._runs) >= _MAX_BATCH_RUNS or self.rows >= _MAX_BATCH_ROWS
+        return len(self._runs) >= _MAX_BATCH_RUNS or self.row_count >= _MAX_BATCH_ROWS
 
     def drain(self) -> list[tuple[WorkspaceSync, FetchedRun]]:
         """Remove and return all runs in the order of their arrival."""
-        taken, self._runs, self.rows = self._runs, [], 0
+        taken, self._runs, self.row_count = self._runs, [], 0
         return taken
 
 
@@ -185,16 +186,16 @@ def _concatenate(batches: Iterable[Mapping[str, pa.Table]]) -> dict[str, pa.Tabl
     return {name: pa.concat_tables(tables) for name, tables in parts.items()}
 
 
-class BatchBuffer:
+class RowBuffer:
     """Buffer of rows by table, flushed when it is full.
 
     Attributes:
-        rows: Number of rows since the last flush.
+        row_count: Number of rows since the last flush.
         written: Number of flushed rows by table.
     """
 
     def __init__(self) -> None:
-        self.rows = 0
+        self.row_count = 0
         self.written: dict[str, int] = {}
         self._parts: dict[str, list[pa.Table]] = {}
 
@@ -203,18 +204,18 @@ class BatchBuffer:
         for name, rows in tables.items():
             if rows.num_rows:
                 self._parts.setdefault(name, []).append(rows)
-                self.rows += rows.num_rows
+                self.row_count += rows.num_rows
 
     @property
     def is_full(self) -> bool:
         """Whether the buffer should be flushed."""
-        return self.rows >= FLUSH_ROWS
+        return self.row_count >= FLUSH_ROWS
 
     def row_counts(self) -> dict[str, int]:
         """Return the number of rows by table, including rows that are not flushed yet."""
-        waiting = {name: sum(map(_count, parts)) for name, parts in self._parts.items()}
-        names = self.written.keys() | waiting.keys()
-        counts = {name: self.written.get(name, 0) + waiting.get(name, 0) for name in names}
+        buffered = {name: sum(map(_count, parts)) for name, parts in self._parts.items()}
+        names = self.written.keys() | buffered.keys()
+        counts = {name: self.written.get(name, 0) + buffered.get(name, 0) for name in names}
         return {name: count for name, count in sorted(counts.items()) if count}
 
     def flush(self) -> dict[str, pa.Table]:
@@ -222,7 +223,7 @@ class BatchBuffer:
         joined = {name: _join(name, parts) for name, parts in self._parts.items()}
         for name, rows in joined.items():
             self.written[name] = self.written.get(name, 0) + _count(rows)
-        self._parts, self.rows = {}, 0
+        self._parts, self.row_count = {}, 0
         return joined
 
 

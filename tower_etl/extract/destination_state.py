@@ -78,7 +78,7 @@ class DestinationState:
     """
 
     def __init__(self, pipeline: dlt.Pipeline | None, schema_name: str = _SCHEMA) -> None:
-        """Create the reader without a query.
+        """Create the state without a query.
 
         Args:
             pipeline: Pipeline; without one, and before its first load, all tables are empty.

@@ -14,11 +14,11 @@ from tower_etl.errors import (
     ForbiddenError,
     MalformedResponseError,
     NotFoundError,
+    SyncStoppedError,
 )
 from tower_etl.extract.failures import capture_failure
 from tower_etl.extract.listing import list_runs
 from tower_etl.extract.runs import fetch_run
-from tower_etl.http import RateLimiterClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,24 +36,34 @@ if TYPE_CHECKING:
 RequestT = TypeVar("RequestT")
 ResultT = TypeVar("ResultT")
 
-_PROBE_ATTEMPTS = 2  # attempts per call while fetches fail: one failure may be a coincidence
+_FAIL_FAST_ATTEMPTS = 2  # attempts per call while fetches fail: one failure may be a coincidence
 _PREFETCH_PER_WORKER = 2  # runs in progress per worker
 _SHUTDOWN_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """Result of one fetch, or the marker of the end of a workspace.
+    """Result of one fetch.
 
     Attributes:
         workspace_sync: Sync of the workspace.
-        run_fetch: Fetch that was made, None at the end of the workspace.
-        outcome: Fetched run, None if it was deleted or not fetched, or the failure.
+        run_fetch: Fetch that was made.
+        outcome: Fetched run, None if it was deleted, or the failure.
     """
 
     workspace_sync: WorkspaceSync
-    run_fetch: RunFetch | None
+    run_fetch: RunFetch
     outcome: FetchedRun | Failure | None
+
+
+@dataclass(frozen=True)
+class WorkspaceEnd:
+    """Marker after the results of a workspace, and in place of each run of an aborted one."""
+
+    workspace_sync: WorkspaceSync
+
+
+Result = RunResult | WorkspaceEnd
 
 
 class FetchExecutor:
@@ -68,7 +78,7 @@ class FetchExecutor:
 
     def __init__(self, client: TowerClient, selected: frozenset[str], workers: int) -> None:
         self.client = client
-        self._probe_client = client.with_attempts(_PROBE_ATTEMPTS)
+        self._fail_fast_client = client.with_attempts(_FAIL_FAST_ATTEMPTS)
         self._tables = selected
         self._ahead = workers * _PREFETCH_PER_WORKER
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="fetch")
@@ -82,7 +92,7 @@ class FetchExecutor:
         """Yield the listing of each workspace, in the order of the requests."""
 
         def list_one(request: tuple[Workspace, ListingWindow]) -> RunListing | Failure:
-            return self.capture_error(lambda: list_runs(self.client, *request))
+            return self.try_request(lambda: list_runs(self.client, *request))
 
         return self._pool.map(list_one, requests)
 
@@ -94,7 +104,7 @@ class FetchExecutor:
 
     def iter_results(
         self, workspace_syncs: Iterable[WorkspaceSync], launches: LaunchLoader | None
-    ) -> Iterator[RunResult]:
+    ) -> Iterator[Result]:
         """Yield the runs of all plans in order, with an end marker after each workspace.
 
         Args:
@@ -110,10 +120,10 @@ class FetchExecutor:
 
     def check_workspace(self, workspace: Workspace) -> Failure | None:
         """Return None if the listing of a workspace responds, otherwise the failure."""
-        return self.capture_error(lambda: self.client.check_listing(workspace.id))
+        return self.try_request(lambda: self.client.check_listing(workspace.id))
 
     def stop(self) -> None:
-        """Start no more requests; runs in progress have ten seconds to finish."""
+        """Start no more runs; runs in progress have ten seconds to finish."""
         self._stopping = True
         self._deadline = threading.Timer(_SHUTDOWN_SECONDS, self.client.http.rate_limiter.close)
         self._deadline.daemon = True  # it must not delay the exit of the process
@@ -132,17 +142,17 @@ class FetchExecutor:
         workspace_sync: WorkspaceSync,
         run_fetch: RunFetch | None,
         launches: LaunchLoader | None,
-    ) -> RunResult:
+    ) -> Result:
         if run_fetch is None or workspace_sync.result.aborted:
-            return RunResult(workspace_sync, run_fetch, None)
-        outcome = self.capture_error(lambda: self._fetch_run(workspace_sync, run_fetch, launches))
+            return WorkspaceEnd(workspace_sync)
+        outcome = self.try_request(lambda: self._fetch_run(workspace_sync, run_fetch, launches))
         return RunResult(workspace_sync, run_fetch, outcome)
 
     def _fetch_run(
         self, workspace_sync: WorkspaceSync, run_fetch: RunFetch, launches: LaunchLoader | None
     ) -> FetchedRun | None:
         fails_fast = run_fetch.retry or workspace_sync.fails_fast
-        client = self._probe_client if fails_fast else self.client
+        client = self._fail_fast_client if fails_fast else self.client
         workspace = workspace_sync.workspace
         fetched = fetch_run(client, workspace, run_fetch, self._tables, self._pool)
         if fetched and launches:
@@ -151,27 +161,27 @@ class FetchExecutor:
 
     def run_exists(self, workspace: Workspace, run_id: str) -> bool:
         """Return whether a run that is not in the listing can still be requested."""
-        found = self.capture_error(lambda: self.client.get_run(workspace.id, run_id))
-        return not isinstance(found, ForbiddenError | NotFoundError)
+        response = self.try_request(lambda: self.client.get_run(workspace.id, run_id))
+        return not isinstance(response, ForbiddenError | NotFoundError)
 
-    def capture_error(self, request: Callable[[], ResultT]) -> ResultT | Failure:
-        """Return the result of a request, or its failure as a value."""
+    def try_request(self, request: Callable[[], ResultT]) -> ResultT | Failure:
+        """Make a request unless it is certain to fail; return its result, or the failure."""
         if self._stopping:
-            return RateLimiterClosedError()
+            return SyncStoppedError()
         if self._circuit_open:
             return self._circuit_open
-        found = capture_failure(request)
-        if isinstance(found, ApiConnectionError):
-            self._circuit_open = self._circuit_open or self._probe(found)
-        return found
+        result = capture_failure(request)
+        if isinstance(result, ApiConnectionError):
+            self._circuit_open = self._circuit_open or self._check_server(result)
+        return result
 
-    def _probe(self, error: ApiError) -> ApiError | None:
+    def _check_server(self, error: ApiError) -> ApiError | None:
         """Return the error if the server no longer responds to `/service-info` (API fact 11)."""
         try:
             self.client.get_service_info()
         except MalformedResponseError:
             return None
-        except (ApiError, RateLimiterClosedError):
+        except (ApiError, SyncStoppedError):
             return error
         return None
 

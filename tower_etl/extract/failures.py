@@ -12,14 +12,14 @@ from tower_etl.errors import (
     ForbiddenError,
     NotFoundError,
     ServerError,
+    SyncStoppedError,
 )
-from tower_etl.http import RateLimiterClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ResultT = TypeVar("ResultT")
-Failure = ApiError | RateLimiterClosedError
+Failure = ApiError | SyncStoppedError
 _ACCESS_DENIED = (ForbiddenError, NotFoundError, BadRequestError, AuthenticationError)
 _SHOWN_CHARS = 300
 
@@ -28,7 +28,7 @@ def capture_failure(request: Callable[[], ResultT]) -> ResultT | Failure:
     """Return the result of `request`, or the error that it raised."""
     try:
         return request()
-    except (ApiError, RateLimiterClosedError) as error:
+    except (ApiError, SyncStoppedError) as error:
         return error
     except Exception as error:  # noqa: BLE001 an unforeseen response must fail its run only
         msg = f"unexpected response ({type(error).__name__}: {error})"

@@ -14,9 +14,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tower_etl.errors import NotFoundError
+from tower_etl.errors import NotFoundError, SyncStoppedError
 from tower_etl.extract.failures import capture_failure, is_access_denied
-from tower_etl.http import RateLimiterClosedError
 from tower_etl.schema import TABLES
 from tower_etl.sync import FINAL_STATUSES, AuditLogCursor
 from tower_etl.timestamps import parse_timestamp
@@ -86,7 +85,7 @@ class LaunchLoader:
         """Return a run with the rows of its launch; runs from the command line have no launch.
 
         Raises:
-            RateLimiterClosedError: The sync was stopped.
+            SyncStoppedError: The sync was stopped.
         """
         launch_id = fetched.responses.record.get("launchId")
         if not isinstance(launch_id, str) or not launch_id:
@@ -101,7 +100,7 @@ class LaunchLoader:
         """Return the rows of a launch by table; empty if requested before, or unavailable.
 
         Raises:
-            RateLimiterClosedError: The sync was stopped.
+            SyncStoppedError: The sync was stopped.
         """
         if not self._should_request(launch_id):
             return {}
@@ -146,7 +145,7 @@ class LaunchLoader:
             return is_new
 
     def _record_failure(self, table: str, launch_id: str, error: Failure) -> None:
-        if isinstance(error, RateLimiterClosedError):
+        if isinstance(error, SyncStoppedError):
             raise error
         with self._lock:
             self._skipped.add(launch_id)
@@ -160,7 +159,7 @@ class LaunchLoader:
 
 
 def plan_backlog(
-    store: DestinationState,
+    destination_state: DestinationState,
     selected: frozenset[str],
     workspace_ids: set[int | None],
     after: str | None,
@@ -170,7 +169,7 @@ def plan_backlog(
     """Return launches of stored runs that are missing in the destination.
 
     Args:
-        store: State of the destination.
+        destination_state: State of the destination.
         selected: Names of the selected tables.
         workspace_ids: Workspaces whose launches are due.
         after: Last launch id of the previous call, None for the beginning.
@@ -183,23 +182,24 @@ def plan_backlog(
     columns = ("workspace_id", "launch_id", "missing_since")
     workspace_of = {
         row["launch_id"]: row["workspace_id"]
-        for row in store.read_table("workflows", columns)
+        for row in destination_state.read_table("workflows", columns)
         if row["workspace_id"] in workspace_ids and not row["missing_since"]
         if is_launch_id(row["launch_id"])
     }
-    due = sorted(workspace_of.keys() - _list_loaded(store, selected))
+    due = sorted(workspace_of.keys() - _list_loaded(destination_state, selected))
     left = [launch_id for launch_id in due if launch_id > (after or "")]
     chosen = left[:limit]
     last = chosen[-1] if len(left) > len(chosen) else None
     return [(workspace_of[launch_id], launch_id) for launch_id in chosen], last
 
 
-def _list_loaded(store: DestinationState, selected: frozenset[str]) -> set[str]:
+def _list_loaded(destination_state: DestinationState, selected: frozenset[str]) -> set[str]:
     """Return the launches in the destination, with their datasets if these are selected."""
-    rows = store.read_table(_LAUNCHES.name, ("id", "dataset_count"))
+    rows = destination_state.read_table(_LAUNCHES.name, ("id", "dataset_count"))
     if _DATASETS.name not in selected:
         return {row["id"] for row in rows}
-    listed = {row["launch_id"] for row in store.read_table(_DATASETS.name, ("launch_id",))}
+    datasets = destination_state.read_table(_DATASETS.name, ("launch_id",))
+    listed = {row["launch_id"] for row in datasets}
     counted = {row["id"]: row["dataset_count"] for row in rows if row["dataset_count"] is not None}
     loaded = {launch_id for launch_id, count in counted.items() if not count or launch_id in listed}
     return loaded if _LAUNCHES.name in selected else loaded | listed

@@ -37,21 +37,21 @@ class Planner:
         options: Options of the sync.
         destination_state: State of the destination.
         result: Result of the sync, which receives counts, warnings and failures.
-        now: Start of the sync (UTC).
+        started_at: Start of the sync (UTC).
     """
 
     executor: FetchExecutor
     options: SyncOptions
     destination_state: DestinationState
     result: SyncResult
-    now: datetime
+    started_at: datetime
 
     def plan_all(
         self, workspaces: Iterable[Workspace], states: Mapping[str, WorkspaceState]
     ) -> list[WorkspaceSync]:
         """Return the planned sync of each workspace that could be listed."""
         requests = [
-            (workspace, plan_listing(states[workspace.key], self.options, self.now))
+            (workspace, plan_listing(states[workspace.key], self.options, self.started_at))
             for workspace in workspaces
         ]
         listed: set[str] = set()
@@ -77,7 +77,7 @@ class Planner:
                 yield workspace, listing
             elif window.is_full and state.cursor is not None:
                 self.result.record_failure(workspace, listing)
-                start = state.listing_start(self.now)
+                start = state.listing_start(self.started_at)
                 retries.append((workspace, replace(window, after=start, is_full=False)))
             else:
                 self.result.abort(workspace, listing)
@@ -106,9 +106,9 @@ class Planner:
     ) -> WorkspacePlan:
         """Return the plan of a workspace based on its listing."""
         if not listing.window.is_full:
-            return plan_incremental(state, listing.runs, self.options, self.now)
+            return plan_incremental(state, listing.runs, self.options, self.started_at)
         stored = self.destination_state.runs(workspace.id)
-        plan = plan_reconciliation(state, listing.runs, stored, self.options, self.now)
+        plan = plan_reconciliation(state, listing.runs, stored, self.options, self.started_at)
         return self._drop_unreliable_deletions(plan, workspace, listing)
 
     def _drop_unreliable_deletions(
@@ -149,7 +149,7 @@ class Planner:
         """Build rows that change without a refetch: `starred`, `missing_since`, label links."""
         plan, workspace_id = workspace_sync.plan, workspace_sync.workspace.id
         stars = self._set_column("starred", plan.star_updates)
-        deleted = self._set_column("missing_since", dict.fromkeys(plan.deleted, self.now))
+        deleted = self._set_column("missing_since", dict.fromkeys(plan.deleted, self.started_at))
         links = [
             label_links(labels, workflow_id=run_id, workspace_id=workspace_id)
             for run_id, labels in plan.label_updates.items()

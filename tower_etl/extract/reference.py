@@ -243,7 +243,7 @@ def _fetch(executor: FetchExecutor, requests: Iterable[PartitionRequest]) -> lis
 
     def request_one(pair: PartitionRequest) -> PartitionResult:
         entity, partition = pair
-        found = executor.capture_error(lambda: client.list_entity(entity.endpoint, partition.scope))
+        found = executor.try_request(lambda: client.list_entity(entity.endpoint, partition.scope))
         if isinstance(found, EntityList):
             _report_findings(client.findings, entity.table, partition.name, found)
         return PartitionResult(entity, partition, found)
@@ -296,7 +296,7 @@ def _fetch_details(
                 owners[key] = response.partition.child(key)
 
     def request_one(partition: Partition) -> Item | Failure:
-        return executor.capture_error(lambda: executor.client.get_entity(endpoint, partition.scope))
+        return executor.try_request(lambda: executor.client.get_entity(endpoint, partition.scope))
 
     return dict(zip(owners, executor.map(request_one, owners.values()), strict=True))
 

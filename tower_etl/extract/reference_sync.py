@@ -57,7 +57,7 @@ class ReferenceSync:
         options: Options of the sync.
         sync_run: Record of the sync, with its start.
         result: Result of the sync, which collects warnings and errors.
-        store: State of the destination.
+        destination_state: State of the destination.
         state: State of the reference data, updated by each method.
         column_policy: Policy that is applied to rows before they are loaded.
         is_other_user: Whether the destination was synced with the token of another user.
@@ -69,7 +69,7 @@ class ReferenceSync:
     options: SyncOptions
     sync_run: SyncRunRecord
     result: SyncResult
-    store: DestinationState
+    destination_state: DestinationState
     state: ReferenceState
     column_policy: ColumnPolicy
     is_other_user: bool = False
@@ -117,7 +117,7 @@ class ReferenceSync:
         reconciles = any(each.plan.is_full for each in workspace_syncs)
         unavailable = frozenset() if reconciles else self.state.launches
         unloaded = self.state.list_unloaded(self._launch_tables, keys)
-        stored = () if unloaded else self.store.find_launches(runs)
+        stored = () if unloaded else self.destination_state.find_launches(runs)
         return LaunchLoader(self.executor.client, self._tables, stored, unavailable)
 
     def record_runs(self, tables: Tables, workspaces: Sequence[Workspace]) -> None:
@@ -135,7 +135,7 @@ class ReferenceSync:
         """Yield the pipelines of workspaces that have runs of unknown pipelines, once each."""
         unknown = {key: self._referenced[key] for key in self._referenced.keys() - self._listed}
         if unknown:
-            for row in self.store.read_table(_PIPELINES, ("pipeline_id",)):
+            for row in self.destination_state.read_table(_PIPELINES, ("pipeline_id",)):
                 unknown.pop(row["pipeline_id"], None)
         workspaces = {
             workspace.key: workspace
@@ -228,7 +228,8 @@ class ReferenceSync:
 
     def _read_fingerprints(self) -> dict[int, tuple[object, ...]]:
         """Return id and hash of the default version of each stored pipeline."""
-        rows = self.store.read_table(_PIPELINES, ("pipeline_id", "version__id", "version__hash"))
+        columns = ("pipeline_id", "version__id", "version__hash")
+        rows = self.destination_state.read_table(_PIPELINES, columns)
         return {row["pipeline_id"]: (row["version__id"], row["version__hash"]) for row in rows}
 
     def _unload_versions(self, lists: Sequence[PartitionResult]) -> None:
@@ -254,8 +255,13 @@ class ReferenceSync:
             if own or parents:
                 snapshot = EntitySnapshot(entity, own, parents, self.discovery, self.is_other_user)
                 self._report_conflicts(snapshot)
-                now = self.sync_run.started_at
-                yield build_entity_rows(snapshot, self.store, self._tables, now, self.column_policy)
+                yield build_entity_rows(
+                    snapshot,
+                    self.destination_state,
+                    self._tables,
+                    self.sync_run.started_at,
+                    self.column_policy,
+                )
 
     def _report_conflicts(self, snapshot: EntitySnapshot) -> None:
         """Report ids of several elements: the table stores one element per id."""
@@ -331,10 +337,10 @@ class ReferenceSync:
             return
         limit = _FILLED_LAUNCHES if lacking else _RETRIED_LAUNCHES
         requests, after = plan_backlog(
-            self.store, self._tables, chosen, self.state.launches_after, limit=limit
+            self.destination_state, self._tables, chosen, self.state.launches_after, limit=limit
         )
         found = self.executor.map(
-            lambda pair: self.executor.capture_error(lambda: launches.fetch(*pair)), requests
+            lambda pair: self.executor.try_request(lambda: launches.fetch(*pair)), requests
         )
         yield from (rows for rows in found if isinstance(rows, dict))
         self.state = replace(self.state, launches_after=after)
@@ -344,7 +350,7 @@ class ReferenceSync:
 
     def _read_audit_logs(self) -> Tables:
         cursor, client = self.state.audit, self.executor.client
-        found = self.executor.capture_error(
+        found = self.executor.try_request(
             lambda: read_audit_logs(client, cursor, self.sync_run.started_at)
         )
         if isinstance(found, tuple):

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tower_etl.errors import AuthenticationError, ForbiddenError, NotFoundError
-from tower_etl.http import RateLimiterClosedError
+from tower_etl.errors import AuthenticationError, ForbiddenError, NotFoundError, SyncStoppedError
 from tower_etl.schema import TABLES
 
 if TYPE_CHECKING:
@@ -34,8 +33,8 @@ class WorkspaceResult:
         name: `ORG/NAME`, or `personal`.
         planned: Number of runs to fetch, None before the listing.
         listed: Number of runs in the listing.
-        fetched: Number of runs that were loaded.
-        deleted: Number of runs that were newly marked as missing.
+        fetched: Number of fetched runs whose rows were built.
+        deleted: Number of deleted runs that were newly marked as missing.
         done: Whether all planned fetches were attempted.
         error: First error message, None without errors.
         error_exit_code: Exit code of that error.
@@ -124,10 +123,10 @@ class SyncResult:
 
     Attributes:
         workspaces: Results by workspace key, in the order of the sync.
-        tasks: Number of tasks that were loaded.
-        reconciled: Whether at least one workspace was listed completely.
+        tasks: Number of tasks whose rows were built.
+        reconciled: Whether at least one workspace had a full listing.
         warnings: Messages that do not affect the status.
-        reference_errors: Messages on reference data that could not be read; the next sync retries.
+        reference_errors: Messages on reference data that could not be read, and on its retry.
         stopped: Whether a stop was requested before the end.
         undocumented: Fields without a column that no earlier sync observed, by table.
     """
@@ -147,7 +146,7 @@ class SyncResult:
 
     @property
     def fetched(self) -> int:
-        """Number of runs that were loaded."""
+        """Number of fetched runs whose rows were built."""
         return sum(workspace.fetched for workspace in self.workspaces.values())
 
     @property
@@ -156,7 +155,7 @@ class SyncResult:
         return sum(workspace.planned or 0 for workspace in self.workspaces.values())
 
     @property
-    def failed(self) -> list[WorkspaceResult]:
+    def unsuccessful(self) -> list[WorkspaceResult]:
         """Workspaces with an error or a pending run."""
         return [
             workspace
@@ -169,20 +168,20 @@ class SyncResult:
         """`ok`, `partial` (with errors, or stopped) or `failed` (all workspaces were aborted)."""
         if self.workspaces and all(workspace.aborted for workspace in self.workspaces.values()):
             return "failed"
-        return "partial" if self.failed or self.reference_errors or self.stopped else "ok"
+        return "partial" if self.unsuccessful or self.reference_errors or self.stopped else "ok"
 
     @property
     def exit_code(self) -> int:
         """0, 4 after a partial failure, or the exit code of the cause if all workspaces failed."""
         if self.status != "failed":
-            return 4 if self.failed or self.reference_errors else 0
-        codes = {workspace.error_exit_code for workspace in self.failed}
+            return 4 if self.unsuccessful or self.reference_errors else 0
+        codes = {workspace.error_exit_code for workspace in self.unsuccessful}
         denied = AuthenticationError.exit_code
         return denied if codes == {denied} else max(codes - {denied}, default=4)
 
     def record_failure(self, workspace: Workspace, failure: Failure) -> str | None:
         """Record the first failure of a workspace; return the message, or None after a stop."""
-        if isinstance(failure, RateLimiterClosedError):
+        if isinstance(failure, SyncStoppedError):
             self.stopped = True
             return None
         message = f"{workspace.name}: {failure}"
@@ -232,7 +231,7 @@ class SyncRunRecord:
         sync_result: SyncResult,
         discovery: Discovery,
         http_client: JsonHttpClient,
-        rows: Mapping[str, int],
+        row_counts: Mapping[str, int],
     ) -> pa.Table:
         """Return the row; it is loaded with the last package, so it ends before the load does."""
         stats = http_client.metrics.snapshot()
@@ -253,6 +252,6 @@ class SyncRunRecord:
             runs_listed=sync_result.listed,
             runs_fetched=sync_result.fetched,
             reconciled=sync_result.reconciled,
-            rows=dict(rows),
+            rows=dict(row_counts),
             workspaces=[workspace.as_json() for workspace in sync_result.workspaces.values()],
         )

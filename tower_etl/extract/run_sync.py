@@ -1,6 +1,6 @@
 """The runs of a sync that is under way: rows, transitions of the states, and failures.
 
-A run goes from `RunFetch` to `FetchedRun`, `RunBatch`, and its rows in `BatchBuffer`.
+A run goes from `RunFetch` to `FetchedRun`, `RunBatch`, and its rows in `RowBuffer`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from tower_etl.errors import SyncStoppedError
 from tower_etl.extract.batch import FetchedRun, RunBatch, build_batch
+from tower_etl.extract.executor import RunResult, WorkspaceEnd
 from tower_etl.extract.failures import capture_failure
-from tower_etl.http import RateLimiterClosedError
 from tower_etl.sync import (
     WorkspaceState,
     clear_failure,
@@ -23,8 +24,8 @@ from tower_etl.sync import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tower_etl.extract.batch import BatchBuffer
-    from tower_etl.extract.executor import FetchExecutor, RunResult
+    from tower_etl.extract.batch import RowBuffer
+    from tower_etl.extract.executor import FetchExecutor, Result
     from tower_etl.extract.failures import Failure
     from tower_etl.extract.planning import Planner
     from tower_etl.extract.reference_sync import ReferenceSync
@@ -51,11 +52,11 @@ class RunSync:
     planner: Planner
     reference_sync: ReferenceSync
     result: SyncResult
-    buffer: BatchBuffer
+    buffer: RowBuffer
     workspace_syncs: Sequence[WorkspaceSync]
     states: dict[str, WorkspaceState]
     batch: RunBatch = field(default_factory=RunBatch, init=False)
-    _results: Iterator[RunResult] = field(init=False)
+    _results: Iterator[Result] = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin to fetch the runs of all plans."""
@@ -66,19 +67,20 @@ class RunSync:
         result = next(self._results, None)
         if result is None:
             return False
-        outcome = result.outcome
+        outcome = result.outcome if isinstance(result, RunResult) else None
         if isinstance(outcome, FetchedRun):
             self.batch.add(result.workspace_sync, outcome)
             if self.batch.is_full:
                 self.flush_batch()
             return True
-        self.flush_batch()  # so that an end marker follows its runs
-        if isinstance(outcome, RateLimiterClosedError):
+        self.flush_batch()  # so that the end of a workspace follows its runs
+        if isinstance(outcome, SyncStoppedError):
             return False
-        self._handle_result(result.workspace_sync, result.run_fetch, outcome)
+        if not result.workspace_sync.result.aborted:  # its cursor must not advance
+            self._handle_result(result)
         return True
 
-    def _fetch(self, workspace_syncs: Sequence[WorkspaceSync]) -> Iterator[RunResult]:
+    def _fetch(self, workspace_syncs: Sequence[WorkspaceSync]) -> Iterator[Result]:
         return self.executor.iter_results(workspace_syncs, self.reference_sync.launches)
 
     def flush_batch(self) -> None:
@@ -91,19 +93,17 @@ class RunSync:
         states = self.states | planned
         return {key: state for key, state in states.items() if state != WorkspaceState()}
 
-    def _handle_result(
-        self, workspace_sync: WorkspaceSync, run_fetch: RunFetch | None, failure: Failure | None
-    ) -> None:
-        """Handle the end of a workspace, a deleted run or a failed run."""
-        if workspace_sync.result.aborted:
-            return  # without advancing the cursor
-        if run_fetch is None:
+    def _handle_result(self, result: Result) -> None:
+        """Handle the end of a workspace, a failed run or a deleted run."""
+        workspace_sync = result.workspace_sync
+        if isinstance(result, WorkspaceEnd):
             self._end_workspace(workspace_sync)
-        elif failure is None:
-            workspace_sync.state = clear_failure(workspace_sync.state, run_fetch.run_id)
-            workspace_sync.recovered_causes |= {run_fetch.retry} if run_fetch.retry else set()
+        elif isinstance(result.outcome, Exception):
+            self._mark_failed(workspace_sync, result.run_fetch, result.outcome)
         else:
-            self._mark_failed(workspace_sync, run_fetch, failure)
+            retry = result.run_fetch.retry
+            workspace_sync.state = clear_failure(workspace_sync.state, result.run_fetch.run_id)
+            workspace_sync.recovered_causes |= {retry} if retry else set()
 
     def _end_workspace(self, workspace_sync: WorkspaceSync) -> None:
         """Finish a workspace, after the deferred retries of causes that have recovered."""
@@ -119,7 +119,7 @@ class RunSync:
     def _finish(self, workspace_sync: WorkspaceSync) -> None:
         self.buffer.add(self.planner.build_in_place_updates(workspace_sync))
         workspace_sync.state = complete_workspace(
-            workspace_sync.state, workspace_sync.plan, self.planner.now
+            workspace_sync.state, workspace_sync.plan, self.planner.started_at
         )
         workspace_sync.result.deleted = len(workspace_sync.plan.deleted)
         workspace_sync.result.done = True
@@ -149,7 +149,7 @@ class RunSync:
         result, summary = workspace_sync.result, run.summary
         max_age = self.planner.options.open_run_max_age
         workspace_sync.state = mark_run_loaded(
-            workspace_sync.state, summary, max_age, self.planner.now
+            workspace_sync.state, summary, max_age, self.planner.started_at
         )
         result.fetched += 1
         result.incomplete.update(summary.missing_parts)
@@ -168,7 +168,7 @@ class RunSync:
         if message is None:
             return
         workspace_sync.state = mark_run_failed(
-            workspace_sync.state, run_fetch, message, self.planner.now
+            workspace_sync.state, run_fetch, message, self.planner.started_at
         )
         if run_fetch.retry is None:
             self._check_workspace(workspace_sync)

@@ -68,7 +68,7 @@ def fetch_run(
     Args:
         client: Client of the platform.
         workspace: Workspace of the run.
-        run_fetch: Planned fetch, with what is known of the run.
+        run_fetch: Planned fetch, with the values of the run in the listing or the state.
         wanted: Selected tables.
         pool: Thread pool whose idle threads prefetch task pages of a large run.
 
@@ -107,12 +107,12 @@ class _RunReader:
         status, complete = valid_status(run), parse_timestamp(run.get("complete"))
         final = is_final(status, complete)
         bookmark = TaskBookmark() if final else self.run_fetch.bookmark
-        tasks = TaskPageBuffer(responses.owner)
+        tasks = TaskPageBuffer(responses.constant_columns)
         if "tasks" in wanted:
-            found = self._read_part(
+            fetched_tasks = self._read_part(
                 "tasks", partial(self._fetch_tasks, responses, bookmark, final=final)
             )
-            tasks, bookmark = found or (tasks, bookmark)
+            tasks, bookmark = fetched_tasks or (tasks, bookmark)
         metrics: list[Item] | None = None
         if "process_metrics" in wanted:
             metrics = self._read_part("metrics", lambda: self.client.list_metrics(*self._path))
@@ -172,41 +172,42 @@ class _RunReader:
         If tasks at the edges of the bookmark have moved, tasks were inserted or deleted before
         them, and all tasks are fetched. Idle threads of the pool prefetch pages of a final run.
         """
-        counts, make = count_expected(responses.detail), partial(TaskPageBuffer, responses.owner)
-        tally = TotalCheck(counts.least, 0 if final else counts.most or 0)
-        found = None
+        counts = count_expected(responses.detail)
+        create_buffer = partial(TaskPageBuffer, responses.constant_columns)
+        total_check = TotalCheck(counts.least, 0 if final else counts.most or 0)
+        tasks_around = None
         if bookmark.ranges:
-            found = self.client.list_tasks_around(*self._path, bookmark.ranges, tally)
-        if found is not None:
-            rows, offsets = make(), [offset for offset, _ in found]
-            rows.append([task for _, task in found])
+            tasks_around = self.client.list_tasks_around(*self._path, bookmark.ranges, total_check)
+        if tasks_around is not None:
+            tasks, offsets = create_buffer(), [offset for offset, _ in tasks_around]
+            tasks.append([task for _, task in tasks_around])
         else:
             bookmark, pool = TaskBookmark(), self.pool if final else None
-            rows = self.client.list_tasks_into(*self._path, make, tally, pool)
-            offsets = [*range(len(rows.keys))]
-        self._check_tasks(rows, tally)
+            tasks = self.client.list_tasks_into(*self._path, create_buffer, total_check, pool)
+            offsets = [*range(len(tasks.keys))]
+        self._check_tasks(tasks, total_check)
         if final:
-            self._check_counts(len({task_id for task_id, _ in rows.keys}), counts)
-        return rows, advance_task_bookmark(zip(offsets, rows.keys, strict=True), bookmark)
+            self._check_counts(len({task_id for task_id, _ in tasks.keys}), counts)
+        return tasks, advance_task_bookmark(zip(offsets, tasks.keys, strict=True), bookmark)
 
-    def _check_tasks(self, rows: TaskPageBuffer, tally: TotalCheck) -> None:
+    def _check_tasks(self, tasks: TaskPageBuffer, total_check: TotalCheck) -> None:
         """Report inconsistencies within the task list, and keep the last of repeated tasks."""
-        if rows.nulls:
+        if tasks.nulls:
             problem = "{} element(s) of task lists that are null were left out"
-            self._report(problem, count=rows.nulls)
-        if not tally.is_counted:
+            self._report(problem, count=tasks.nulls)
+        if not total_check.is_counted:
             problem = "{} run(s) with another number of tasks than the total of their task list"
-            self._report(problem, f": {tally.end} tasks, total {tally.reported_total}")
-        repeated = [key for key in tally.repeated if not isinstance(key, MissingKey)]
+            self._report(problem, f": {total_check.end} tasks, total {total_check.reported_total}")
+        repeated = [key for key in total_check.repeated if not isinstance(key, MissingKey)]
         if repeated:
             problem = "{} run(s) that list a task twice"
             self._report(problem, f", {repeated[0]}", "The later one is stored.")
-        if any(isinstance(key, MissingKey) and key != NULL_KEY for key, _ in rows.keys):
+        if any(isinstance(key, MissingKey) and key != NULL_KEY for key, _ in tasks.keys):
             problem = "{} run(s) with tasks without a usable taskId"
             advice = "They are stored with a negative task_id, which is made from their content."
             self._report(problem, advice=advice)
-        if tally.repeated:
-            rows.keep_last()
+        if total_check.repeated:
+            tasks.keep_last()
 
     def _check_counts(self, tasks: int, expected: TaskCounts) -> None:
         """Report a final run whose number of tasks contradicts its progress or statistics."""
@@ -260,5 +261,5 @@ def _object(value: object) -> Mapping[str, Any]:
 
 def _read(counts: object, names: Iterable[str]) -> list[int | None]:
     """Return counts by name, None if missing; negative counts of old clients become 0."""
-    found = [_object(counts).get(name) for name in names]
-    return [max(0, n) if type(n) is int else None for n in found]
+    values = [_object(counts).get(name) for name in names]
+    return [max(0, n) if type(n) is int else None for n in values]

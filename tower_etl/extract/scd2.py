@@ -25,7 +25,7 @@ _TICK = timedelta(microseconds=1)
 
 def build_entity_rows(
     snapshot: EntitySnapshot,
-    store: DestinationState,
+    destination_state: DestinationState,
     selected: frozenset[str],
     now: datetime,
     column_policy: ColumnPolicy,
@@ -36,14 +36,14 @@ def build_entity_rows(
     """
     table, found = snapshot.table, snapshot.rows
     if table.name == "workspaces":
-        found = _skip_undescribed(snapshot, store)
+        found = _skip_undescribed(snapshot, destination_state)
     if snapshot.absent:
-        found = _keep_details(snapshot, store)
+        found = _keep_details(snapshot, destination_state)
     written = {}
     if table.name in selected:
-        stored = store.read_table(table.name)
+        stored = destination_state.read_table(table.name)
         changed = found
-        if stored and store.is_complete(
+        if stored and destination_state.is_complete(
             table.name, column_policy.specs[table.name].arrow_schema.names
         ):
             changed = _select_changed(found, stored, table, column_policy)
@@ -52,13 +52,15 @@ def build_entity_rows(
             for row in (stored if snapshot.entity.detect_deletes else ())
             if row["missing_since"] is None and snapshot.is_deleted(row)
         ]
-        missing = pa.Table.from_pylist(deleted, store.table_schema(table.name))
+        missing = pa.Table.from_pylist(deleted, destination_state.table_schema(table.name))
         written[table.name] = pa.concat_tables([changed, missing], promote_options="default")
     versions = HISTORY_TABLES.get(table.name)
     if versions and versions.name in selected:
-        stored = store.read_table(versions.name)
+        stored = destination_state.read_table(versions.name)
         changed = build_history_rows(snapshot, found.to_pylist(), stored, now, column_policy)
-        written[versions.name] = pa.Table.from_pylist(changed, store.table_schema(versions.name))
+        written[versions.name] = pa.Table.from_pylist(
+            changed, destination_state.table_schema(versions.name)
+        )
     return written
 
 
@@ -150,12 +152,12 @@ def _mark_booleans(value: Any) -> object:  # noqa: ANN401 - any JSON value
     return value
 
 
-def _skip_undescribed(snapshot: EntitySnapshot, store: DestinationState) -> pa.Table:
+def _skip_undescribed(snapshot: EntitySnapshot, destination_state: DestinationState) -> pa.Table:
     """Return the workspaces without stored ones whose organization's list failed."""
     answered = {
         response.partition.scope.org_id for response in snapshot.results if response.complete
     }
-    known = {row["id"] for row in store.read_table("workspaces", ("id",))}
+    known = {row["id"] for row in destination_state.read_table("workspaces", ("id",))}
     kept = [
         row["org_id"] in answered or row["id"] not in known
         for row in snapshot.rows.select(["id", "org_id"]).to_pylist()
@@ -163,10 +165,12 @@ def _skip_undescribed(snapshot: EntitySnapshot, store: DestinationState) -> pa.T
     return snapshot.rows.filter(pa.array(kept, pa.bool_()))
 
 
-def _keep_details(snapshot: EntitySnapshot, store: DestinationState) -> pa.Table:
+def _keep_details(snapshot: EntitySnapshot, destination_state: DestinationState) -> pa.Table:
     """Return the rows with stored details for those that could not be fetched."""
     key, names = snapshot.table.key[0], [column.name for column in COMPUTE_ENV_DETAILS]
-    stored = {row[key]: row for row in store.read_table(snapshot.table.name, (key, *names))}
+    stored = {
+        row[key]: row for row in destination_state.read_table(snapshot.table.name, (key, *names))
+    }
     rows = [
         row | (stored.get(row[key], {}) if row[key] in snapshot.absent else {})
         for row in snapshot.rows.to_pylist()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.config.settings import NO_LIMIT
-from tower_etl.extract.batch import BatchBuffer
+from tower_etl.extract.batch import RowBuffer
 from tower_etl.extract.planning import Planner
 from tower_etl.extract.reference_sync import ReferenceSync
 from tower_etl.extract.result import SyncResult, WorkspaceResult
@@ -21,12 +21,11 @@ from tower_etl.extract.source_state import (
     save_states,
     verify_source_identity,
 )
-from tower_etl.extract.workspaces import (
+from tower_etl.extract.unavailable_workspaces import (
+    add_invisible_results,
+    build_unmatched_results,
     exclude_other_users_workspace,
-    report_invisible,
-    report_unmatched,
 )
-from tower_etl.schema import TABLES
 from tower_etl.sync import (
     RUN_TABLES,
     STATE_VERSION,
@@ -72,7 +71,7 @@ class SyncSession:
             workspace.key: WorkspaceResult(workspace.id, workspace.name)
             for workspace in discovery.workspaces
         }
-        self.sync_result = SyncResult(results | report_unmatched(discovery.unmatched))
+        self.sync_result = SyncResult(results | build_unmatched_results(discovery.unmatched))
         self.is_done = False
         self._executor = executor
         self._discovery = discovery
@@ -80,19 +79,19 @@ class SyncSession:
         self._sync_run = sync_run
         self._column_policy = column_policy
         self._limit = limit
-        self._buffer = BatchBuffer()
+        self._buffer = RowBuffer()
         self._current_source = SourceIdentity.of(executor.client.http.endpoint, discovery.user_id)
         self._schema_drift = SchemaDrift({})
         self._stored_source: dict[str, Any] = {}
-        self._runs: RunSync | None = None
+        self._run_sync: RunSync | None = None
 
     @property
-    def is_open(self) -> bool:
+    def has_started(self) -> bool:
         """Whether the first package was begun."""
-        return self._runs is not None
+        return self._run_sync is not None
 
     @property
-    def rows(self) -> dict[str, int]:
+    def row_counts(self) -> dict[str, int]:
         """Number of rows yielded so far by table."""
         return self._buffer.row_counts()
 
@@ -112,32 +111,38 @@ class SyncSession:
         return self._sync_run.seconds
 
     def extract_package(
-        self, state: MutableMapping[str, Any], store: DestinationState, limits: PackageLimits
+        self,
+        state: MutableMapping[str, Any],
+        destination_state: DestinationState,
+        limits: PackageLimits,
     ) -> Iterator[dict[str, pa.Table]]:
         """Yield the rows of the next package as batches of Arrow tables.
 
         Args:
             state: dlt's state of the source, read before the first package and updated at the end
                 of each, so that it is committed with the rows that it describes.
-            store: State of the destination.
+            destination_state: State of the destination.
             limits: Limits of the package.
 
         Raises:
             ConfigurationError: The state was written by a newer version.
         """
-        runs = self._runs = self._runs or self._open(state, store)
-        rows, ends = 0, self.seconds + limits.max_seconds
-        while rows + self._buffer.rows + runs.batch.rows < limits.max_rows and self.seconds < ends:
-            if self._is_at_limit(runs) or not runs.process_next():
-                runs.flush_batch()
-                self._close(runs)
+        run_sync = self._run_sync = self._run_sync or self._start(state, destination_state)
+        flushed, ends = 0, self.seconds + limits.max_seconds
+        while (
+            flushed + self._buffer.row_count + run_sync.batch.row_count < limits.max_rows
+            and self.seconds < ends
+        ):
+            if self._is_at_limit(run_sync) or not run_sync.process_next():
+                run_sync.flush_batch()
+                self._finish(run_sync)
                 break
             if self._buffer.is_full:
-                rows += self._buffer.rows
+                flushed += self._buffer.row_count
                 yield self._flush()
-        runs.flush_batch()
+        run_sync.flush_batch()
         yield self._flush()
-        self._save(state, runs)
+        self._save(state, run_sync)
 
     def stop(self) -> None:
         """Request a clean stop: runs in progress are loaded, the others are left to the next sync.
@@ -151,7 +156,9 @@ class SyncSession:
         """Close connections and stop the threads."""
         self._executor.close()
 
-    def _open(self, state: MutableMapping[str, Any], store: DestinationState) -> RunSync:
+    def _start(
+        self, state: MutableMapping[str, Any], destination_state: DestinationState
+    ) -> RunSync:
         """List and plan the workspaces, extract the reference data, and begin to fetch runs."""
         check_version(state.get("version"))
         discovery = self._discovery
@@ -166,10 +173,14 @@ class SyncSession:
                 self._discovery, self._options.workspaces, self.sync_result
             )
         self._schema_drift = SchemaDrift(state.get("undocumented", {}))
-        now = self._sync_run.started_at
-        states = load_states(state, self._discovery, now)
-        report_invisible(states, self._options.workspaces, self.sync_result, discovery.left_out)
-        planner = Planner(self._executor, self._options, store, self.sync_result, now)
+        started_at = self._sync_run.started_at
+        states = load_states(state, self._discovery, started_at)
+        add_invisible_results(
+            states, self._options.workspaces, self.sync_result, discovery.left_out
+        )
+        planner = Planner(
+            self._executor, self._options, destination_state, self.sync_result, started_at
+        )
         workspace_syncs = self._plan_workspaces(planner, states)
         reference_sync = ReferenceSync(
             self._executor,
@@ -177,7 +188,7 @@ class SyncSession:
             self._options,
             self._sync_run,
             self.sync_result,
-            store,
+            destination_state,
             read_reference_state(state),
             self._column_policy,
             is_other_user=is_other_user,
@@ -198,17 +209,17 @@ class SyncSession:
         self, planner: Planner, states: Mapping[str, WorkspaceState]
     ) -> list[WorkspaceSync]:
         """Return the planned sync of each workspace, if any table of runs is selected."""
-        spaces = self._discovery.workspaces if self._options.tables & RUN_TABLES else ()
-        workspace_syncs = planner.plan_all(spaces, states)
+        workspaces = self._discovery.workspaces if self._options.tables & RUN_TABLES else ()
+        workspace_syncs = planner.plan_all(workspaces, states)
         if self._limit != NO_LIMIT:
             for workspace_sync in workspace_syncs:
                 workspace_sync.plan = workspace_sync.plan.with_open_runs_last()
         return workspace_syncs
 
-    def _is_at_limit(self, runs: RunSync) -> bool:
+    def _is_at_limit(self, run_sync: RunSync) -> bool:
         """Return whether the limit of runs or time is reached; fetched runs are still loaded."""
-        taken = self.sync_result.fetched + len(runs.batch)
-        return (self._limit.max_runs is not None and taken >= self._limit.max_runs) or (
+        fetched = self.sync_result.fetched + len(run_sync.batch)
+        return (self._limit.max_runs is not None and fetched >= self._limit.max_runs) or (
             self._limit.max_seconds is not None and self.seconds >= self._limit.max_seconds
         )
 
@@ -219,28 +230,27 @@ class SyncSession:
         self.sync_result.undocumented = self._schema_drift.new_fields
         return rows
 
-    def _close(self, runs: RunSync) -> None:
+    def _finish(self, run_sync: RunSync) -> None:
         """Add the row of `sync_runs` to the last package, after all results or a stop."""
         self.is_done = True
-        runs.reference_sync.report_denied_launches()
+        run_sync.reference_sync.report_denied_launches()
         if not self.sync_result.stopped:
-            for rows in runs.reference_sync.extract_referenced_pipelines():
+            for rows in run_sync.reference_sync.extract_referenced_pipelines():
                 self._buffer.add(rows)
-        for key, state in runs.list_states().items():
+        for key, state in run_sync.list_states().items():
             if key in self.sync_result.workspaces:
                 self.sync_result.workspaces[key].pending = state.failed
         self.sync_result.warnings += self._executor.client.list_messages()
-        sync_run = self._sync_run.to_table(
+        row = self._sync_run.to_table(
             self.sync_result, self._discovery, self._executor.client.http, self._buffer.row_counts()
         )
-        self._buffer.add({"sync_runs": sync_run})
+        self._buffer.add({"sync_runs": row})
 
-    def _save(self, state: MutableMapping[str, Any], runs: RunSync) -> None:
+    def _save(self, state: MutableMapping[str, Any], run_sync: RunSync) -> None:
         state["version"] = STATE_VERSION
-        state["tables"] = sorted(TABLES)
         state["origin"] = self._stored_source
         state["undocumented"] = self._schema_drift.dump()
         state["unsupported"] = self._executor.client.compatibility.dump()
-        write_reference_state(state, runs.reference_sync.state)
+        write_reference_state(state, run_sync.reference_sync.state)
         state.pop("entities_owed", None)  # written by earlier versions
-        save_states(state, runs.list_states())
+        save_states(state, run_sync.list_states())

@@ -111,14 +111,14 @@ def _list_undocumented(rows: pa.Table) -> set[str]:
 
 
 def load_states(
-    state: Mapping[str, Any], discovery: Discovery, now: datetime
+    state: Mapping[str, Any], discovery: Discovery, started_at: datetime
 ) -> dict[str, WorkspaceState]:
     """Return the states of all selected workspaces and of workspaces no longer visible.
 
     Args:
         state: State of the source, as written by `save_states`.
         discovery: Visible and selected workspaces.
-        now: Start of the sync (UTC).
+        started_at: Start of the sync (UTC).
     """
     stored = state.get("workspaces", {})
     visible = {
@@ -127,7 +127,7 @@ def load_states(
     }
     lost = {key: _load_state(state, key) for key in stored if key not in discovery.visible}
     return visible | {
-        key: replace(workspace_state, invisible_since=workspace_state.invisible_since or now)
+        key: replace(workspace_state, invisible_since=workspace_state.invisible_since or started_at)
         for key, workspace_state in lost.items()
     }
 

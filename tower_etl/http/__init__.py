@@ -6,12 +6,11 @@ limit.
 
 from tower_etl.http.client import JsonHttpClient, RetryPolicy, open_http_client
 from tower_etl.http.metrics import RequestMetrics, RequestStats
-from tower_etl.http.rate_limit.limiter import RateLimiter, RateLimiterClosedError
+from tower_etl.http.rate_limit.limiter import RateLimiter
 
 __all__ = [
     "JsonHttpClient",
     "RateLimiter",
-    "RateLimiterClosedError",
     "RequestMetrics",
     "RequestStats",
     "RetryPolicy",

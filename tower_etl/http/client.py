@@ -118,7 +118,7 @@ class JsonHttpClient:
         return replace(self, policy=policy)
 
     def close(self) -> None:
-        """Abort waiting requests with `RateLimiterClosedError`, and close the connections."""
+        """Abort waiting requests with `SyncStoppedError`, and close the connections."""
         self.rate_limiter.close()
         self.session.close()
 

@@ -219,7 +219,7 @@ def _iter_package(
     """Yield the batches of the next package, and empty tables for those that were dropped."""
     state, pipeline = dlt.current.source_state(), find_pipeline()
     stored = DestinationState(pipeline, dlt.current.source_schema().name)
-    if pipeline and stored.client and not session.is_open:
+    if pipeline and stored.client and not session.has_started:
         refuse_shared_dataset(pipeline, stored.client, dlt.current.source_schema().name)
         has_state = not pipeline.first_run
         missing = recreate_missing_tables(stored, state, tables, has_state=has_state)

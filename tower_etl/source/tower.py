@@ -171,7 +171,7 @@ def _report_failures(session: SyncSession) -> None:
     Raises:
         ServerError: All workspaces failed.
     """
-    reasons = [str(workspace.error) for workspace in session.sync_result.failed]
+    reasons = [str(workspace.error) for workspace in session.sync_result.unsuccessful]
     for reason in (*reasons, *session.sync_result.warnings):
         _dlt_logger.warning(reason)
     if session.sync_result.status == "failed":

@@ -42,7 +42,7 @@ class RunResponses:
     missing_parts: Sequence[str] = ()
 
     @cached_property
-    def owner(self) -> dict[str, object]:
+    def constant_columns(self) -> dict[str, object]:
         """Columns with the same value in each row of the run; `ServerError` as for `record`."""
         return {"workflow_id": to_text(self.record["id"]), "workspace_id": self.workspace_id}
 
@@ -80,11 +80,13 @@ def build_run_tables(runs: Sequence[RunResponses]) -> dict[str, pa.Table]:
             )
             for run in runs
         ],
-        "tasks": [(iter_task_records(run.tasks), run.owner) for run in runs],
-        "process_metrics": [(iter_metric_records(run.metrics), run.owner) for run in runs],
-        "workflow_progress": [(run.progress[0], run.owner) for run in runs],
-        "process_progress": [(run.progress[1], run.owner) for run in runs],
-        "workflow_labels": [(run.labels, run.owner | {REMOVED: False}) for run in runs],
+        "tasks": [(iter_task_records(run.tasks), run.constant_columns) for run in runs],
+        "process_metrics": [
+            (iter_metric_records(run.metrics), run.constant_columns) for run in runs
+        ],
+        "workflow_progress": [(run.progress[0], run.constant_columns) for run in runs],
+        "process_progress": [(run.progress[1], run.constant_columns) for run in runs],
+        "workflow_labels": [(run.labels, run.constant_columns | {REMOVED: False}) for run in runs],
         "labels": [(run.labels, {"workspace_id": run.workspace_id}) for run in runs],
     }
     tables = {name: TABLES[name].build_grouped(parts) for name, parts in groups.items()}

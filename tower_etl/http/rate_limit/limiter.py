@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tower_etl.errors import ApiConnectionError
+from tower_etl.errors import ApiConnectionError, SyncStoppedError
 from tower_etl.http.rate_limit.policy import (
     extend_pause,
     network_delay,
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
 _SLEEP_SECONDS = 0.25  # longest sleep between two checks whether the limiter was closed
 _UNSTORED_SECONDS = 0.25  # time after which a response is stored without a further call
 _RECENT_RESPONSES = 200
-
-
-class RateLimiterClosedError(Exception):
-    """The sync is stopping, so that no further request is sent."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +84,7 @@ class RateLimiter:
         """Wait until a call may be sent, and record it in the store.
 
         Raises:
-            RateLimiterClosedError: The limiter was closed in the meantime.
+            SyncStoppedError: The limiter was closed in the meantime.
         """
         started = self._clock.monotonic()
         with self._queue_lock:
@@ -139,7 +135,7 @@ class RateLimiter:
         """Wait for a number of seconds without reserving a call.
 
         Raises:
-            RateLimiterClosedError: The limiter was closed in the meantime.
+            SyncStoppedError: The limiter was closed in the meantime.
         """
         ends = self._clock.monotonic() + seconds
         while (remaining_seconds := ends - self._clock.monotonic()) > 0:
@@ -148,7 +144,7 @@ class RateLimiter:
         self._check_open()
 
     def close(self) -> None:
-        """Allow no further call; threads that wait end with `RateLimiterClosedError`."""
+        """Allow no further call; threads that wait end with `SyncStoppedError`."""
         self._closed.set()
         responses = tuple(self._unstored)
         if not responses:
@@ -183,7 +179,7 @@ class RateLimiter:
 
     def _check_open(self) -> None:
         if self._closed.is_set():
-            raise RateLimiterClosedError
+            raise SyncStoppedError
 
 
 def _add_responses(window: RequestWindow, responses: Iterable[_Response]) -> RequestWindow:

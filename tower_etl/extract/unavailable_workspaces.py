@@ -49,7 +49,7 @@ def exclude_other_users_workspace(
     return replace(discovery, workspaces=others)
 
 
-def report_unmatched(unmatched: Mapping[str, str]) -> dict[str, WorkspaceResult]:
+def build_unmatched_results(unmatched: Mapping[str, str]) -> dict[str, WorkspaceResult]:
     """Return a failed result for each selector without a matching workspace, given the messages."""
     return {
         f"selector {selector}": WorkspaceResult.refused(
@@ -59,18 +59,18 @@ def report_unmatched(unmatched: Mapping[str, str]) -> dict[str, WorkspaceResult]
     }
 
 
-def report_invisible(
+def add_invisible_results(
     states: Mapping[str, WorkspaceState],
     selectors: Collection[str],
     sync_result: SyncResult,
     left_out: int,
 ) -> None:
-    """Report as failed each workspace in scope that was synced before and is no longer visible.
+    """Add a failed result for each workspace in scope that was synced and is no longer visible.
 
     Args:
         states: State of each workspace.
         selectors: Selectors of the workspaces in scope; empty for all.
-        sync_result: Result of the sync, which gets a failed result for each of these workspaces.
+        sync_result: Result of the sync, to which the results are added.
         left_out: Number of elements of the list of workspaces that have no usable id, and may
             stand for one of these workspaces.
     """
@@ -83,8 +83,8 @@ def report_invisible(
     for key, state in states.items():
         if state.invisible_since is None:
             continue
-        space_id = None if key == PERSONAL else int(key)
-        workspace = Workspace(space_id, state.name or key, {})
+        workspace_id = None if key == PERSONAL else int(key)
+        workspace = Workspace(workspace_id, state.name or key, {})
         if selectors and not any(workspace.is_selected_by(selector) for selector in selectors):
             continue
         message = (
@@ -92,4 +92,4 @@ def report_invisible(
             f"since {state.invisible_since:%Y-%m-%d %H:%M} UTC: {cause}. Its rows are kept. "
             "Ask its owner for access, or select the other workspaces with --workspace."
         )
-        sync_result.workspaces[key] = WorkspaceResult.refused(space_id, workspace.name, message)
+        sync_result.workspaces[key] = WorkspaceResult.refused(workspace_id, workspace.name, message)
