@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.semantics.in_memory import InMemoryDestination
 from tests.semantics.platform import SimulatedPlatform, make_world
 from tower_etl.config.settings import PackageLimits
-from tower_etl.extract import on_demand
+from tower_etl.extract import audit_log
 from tower_etl.extract.reference import ENTITIES
 from tower_etl.schema import HISTORY_TABLES, TABLES
 from tower_etl.simulator import (
@@ -300,7 +300,7 @@ def test_a_long_audit_log_is_read_over_several_syncs(
     platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Later syncs request only new entries, with an overlap of five minutes."""
-    monkeypatch.setattr(on_demand, "_MAX_PAGES", 1)
+    monkeypatch.setattr(audit_log, "_MAX_PAGES", 1)
     world, warehouse = platform.world, InMemoryDestination()
 
     def log(number: int) -> None:

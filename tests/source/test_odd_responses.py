@@ -74,4 +74,4 @@ def test_a_role_with_an_invalid_id_is_left_out(name: str, odd: object) -> None:
     }
     client, _ = make_client(lambda path, _: answers[path])
 
-    assert discover(client, ()).roles == tuple(roles)
+    assert discover(client, ()).memberships == tuple(roles)

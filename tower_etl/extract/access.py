@@ -10,7 +10,7 @@ from tower_etl.api import endpoints
 from tower_etl.clock import SYSTEM_CLOCK
 from tower_etl.extract.executor import FetchExecutor
 from tower_etl.extract.failures import capture_failure
-from tower_etl.extract.on_demand import is_launch_id
+from tower_etl.extract.launches import is_launch_id
 from tower_etl.extract.reference import (
     EntityScope,
     ReferenceEntity,
@@ -82,7 +82,9 @@ def check_table_access(
     """
     executor = FetchExecutor(client, selected, workers)
     entities = select_entities(selected)
-    children = [e for e in (*_RUN_PARTS, *entities, *_LAUNCHES) if e.table in selected]
+    children = [
+        entity for entity in (*_RUN_PARTS, *entities, *_LAUNCHES) if entity.table in selected
+    ]
     try:
         roots = list_requests([_RUNS, *entities], discovery.workspaces)
         results = _request_items(executor, ((entity, partition, {}) for entity, partition in roots))
@@ -97,11 +99,11 @@ def check_table_access(
 
 def count_runs(client: TowerClient, discovery: Discovery) -> dict[str, int | None]:
     """Return the number of runs by workspace key, None if unknown; one call per workspace."""
-    found = {
+    counts = {
         workspace.key: capture_failure(partial(client.count_runs, workspace.id))
         for workspace in discovery.workspaces
     }
-    return {key: count if isinstance(count, int) else None for key, count in found.items()}
+    return {key: count if isinstance(count, int) else None for key, count in counts.items()}
 
 
 def _request_items(
@@ -111,10 +113,10 @@ def _request_items(
 
     def request_one(request: AccessRequest) -> AccessResult:
         entity, partition, names = request
-        found = executor.try_request(
-            lambda: executor.client.get_first_item(entity.endpoint, partition.scope, **names)
+        item = executor.try_request(
+            lambda: executor.client.get_first_item(entity.endpoint, partition.path_scope, **names)
         )
-        return AccessResult(entity, partition, found)
+        return AccessResult(entity, partition, item)
 
     return executor.map(request_one, requests)
 
@@ -136,8 +138,8 @@ def _iter_child_requests(
     entity: ReferenceEntity, parent: AccessResult, item: Item
 ) -> Iterator[AccessRequest]:
     """Yield the request for the children of an item; none for a run without a launch."""
-    found = item.get("workflow")
-    run = found if isinstance(found, dict) else {}
+    workflow = item.get("workflow")
+    run = workflow if isinstance(workflow, dict) else {}
     if entity in _RUN_PARTS:
         yield entity, parent.partition, {"run_id": run.get("id")}
     elif entity not in _LAUNCHES:
@@ -152,12 +154,14 @@ def _request_audit_logs(executor: FetchExecutor) -> AccessResult:
     entity = ReferenceEntity("audit_logs", endpoints.AUDIT_LOGS, EntityScope.SERVER)
     (partition,) = list_partitions(EntityScope.SERVER, ())
     now = SYSTEM_CLOCK.now()
-    found = executor.try_request(lambda: executor.client.list_audit_log_page(now, now, None))
-    return AccessResult(entity, partition, None if isinstance(found, tuple) else found)
+    page = executor.try_request(lambda: executor.client.list_audit_log_page(now, now, None))
+    return AccessResult(entity, partition, None if isinstance(page, tuple) else page)
 
 
 def _summarize(table: str, results: list[AccessResult]) -> TableAccess:
-    own = [result for result in results if result.entity.table == table]
-    denied = {a.partition.name: str(a.item) for a in own if isinstance(a.item, Exception)}
-    readable = [a.partition.name for a in own if not isinstance(a.item, Exception)]
+    items = [
+        (result.partition.name, result.item) for result in results if result.entity.table == table
+    ]
+    denied = {name: str(item) for name, item in items if isinstance(item, Exception)}
+    readable = [name for name, item in items if not isinstance(item, Exception)]
     return TableAccess(table, tuple(dict.fromkeys(readable)), denied)

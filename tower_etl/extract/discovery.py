@@ -52,8 +52,8 @@ class Workspace:
     @property
     def org_id(self) -> int | None:
         """Id of the organization, None for the personal workspace."""
-        found = self.membership.get("orgId")
-        return found if isinstance(found, int) else None
+        org_id = self.membership.get("orgId")
+        return org_id if isinstance(org_id, int) else None
 
     @property
     def org_name(self) -> str:
@@ -70,7 +70,7 @@ class Discovery:
         api_version: Version of the API, None if the server does not report it.
         user_id: Id of the token's user.
         user_name: Name of the token's user, None if the server does not report it.
-        roles: Organizations and workspaces of the user, as the API returned them.
+        memberships: Organizations and workspaces of the user, with ids as numbers.
         workspaces: Selected workspaces.
         info: Service information of the server.
         visible: Keys of all workspaces that are visible to the token.
@@ -82,7 +82,7 @@ class Discovery:
     api_version: str | None
     user_id: int | None
     user_name: str | None
-    roles: tuple[Item, ...]
+    memberships: tuple[Item, ...]
     workspaces: tuple[Workspace, ...]
     info: Mapping[str, Any] = field(default_factory=dict)
     visible: frozenset[str] = frozenset()
@@ -102,15 +102,16 @@ def discover(client: TowerClient, selectors: Iterable[str]) -> Discovery:
     info = request_service_info(client)
     user = request_user(client)
     listed = request_memberships(client, user)
-    roles = tuple(listed.items)
-    visible = visible_workspaces(roles, personal=info.get("userWorkspaceEnabled") is not False)
+    memberships = tuple(listed.items)
+    has_personal = info.get("userWorkspaceEnabled") is not False
+    visible = visible_workspaces(memberships, personal=has_personal)
     selected, unmatched = select_workspaces(visible, tuple(selectors))
     return Discovery(
         server_version=_text(info.get("version")),
         api_version=_text(info.get("apiVersion")),
         user_id=user["id"],
         user_name=redact_text(_text(user.get("userName")) or "") or None,
-        roles=roles,
+        memberships=memberships,
         workspaces=selected,
         info=info,
         visible=frozenset(workspace.key for workspace in visible),
@@ -119,17 +120,19 @@ def discover(client: TowerClient, selectors: Iterable[str]) -> Discovery:
     )
 
 
-def visible_workspaces(roles: Iterable[Item], *, personal: bool) -> tuple[Workspace, ...]:
-    """Return the workspaces among the user's roles; others are organizations."""
-    found = {
-        space_id: Workspace(
-            space_id, redact_text(f"{role.get('orgName')}/{role.get('workspaceName')}"), role
-        )
-        for role in roles
-        if (space_id := parse_integer(role.get("workspaceId"))) is not None
+def visible_workspaces(memberships: Iterable[Item], *, personal: bool) -> tuple[Workspace, ...]:
+    """Return the workspaces among the user's memberships; others are organizations."""
+    shared = {
+        workspace_id: Workspace(workspace_id, _full_name(membership), membership)
+        for membership in memberships
+        if (workspace_id := parse_integer(membership.get("workspaceId"))) is not None
     }
-    own = (Workspace(None, PERSONAL, {}),) if personal else ()
-    return (*own, *found.values())
+    personal_workspace = (Workspace(None, PERSONAL, {}),) if personal else ()
+    return (*personal_workspace, *shared.values())
+
+
+def _full_name(membership: Item) -> str:
+    return redact_text(f"{membership.get('orgName')}/{membership.get('workspaceName')}")
 
 
 def select_workspaces(

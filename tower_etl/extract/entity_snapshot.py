@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from tower_etl.extract.reference import EntityScope, list_absent
+from tower_etl.extract.reference import EntityScope, list_failed_details
 from tower_etl.lossless import parse_integer
 from tower_etl.schema import TABLES, deduplicate, workspace_rows
 from tower_etl.sync import PERSONAL
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 Key = tuple[Any, ...]
 
-_OWNERS = ("workspace_id", "org_id", "listed_in")
+_OWNER_COLUMNS = ("workspace_id", "org_id", "listed_in")
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class EntitySnapshot:
     @cached_property
     def _joined(self) -> pa.Table:
         """Rows of all partitions, those of the owning workspace last."""
-        parts = [part for response in self.results for part in self._iter_parts(response)]
-        ordered = [rows for own, rows in sorted(parts, key=lambda part: part[0])]
+        parts = [part for result in self.results for part in self._iter_parts(result)]
+        ordered = [rows for is_owner, rows in sorted(parts, key=lambda part: part[0])]
         empty = self.table.arrow_schema.empty_table()
         return pa.concat_tables([empty, *ordered])
 
@@ -77,31 +77,32 @@ class EntitySnapshot:
         owners: dict[Key, set[Key]] = {}
         contents: dict[Key, set[str]] = {}
         for row in self._joined.to_pylist():
-            key, rest = key_of(self.table, row), dict(row)
-            owners.setdefault(key, set()).add(tuple(rest.pop(name, None) for name in _OWNERS))
-            contents.setdefault(key, set()).add(repr(rest))
+            key = key_of(self.table, row)
+            owners.setdefault(key, set()).add(tuple(row.pop(name, None) for name in _OWNER_COLUMNS))
+            contents.setdefault(key, set()).add(repr(row))
         return sum(len(owners[key]) > 1 and len(contents[key]) > 1 for key in owners)
 
-    def _iter_parts(self, response: PartitionResult) -> Iterator[tuple[bool, pa.Table]]:
+    def _iter_parts(self, result: PartitionResult) -> Iterator[tuple[bool, pa.Table]]:
         """Yield rows per owning workspace, and whether that is the workspace of the list."""
         by_owner: dict[int | None, list[Item]] = {}
-        for item in response.items:
+        for item in result.items:
             by_owner.setdefault(
-                _owning_workspace(item, response.partition, self.discovery), []
+                _owning_workspace(item, result.partition, self.discovery), []
             ).append(item)
-        for owner_id, items in by_owner.items():
+        for owning_workspace_id, items in by_owner.items():
             yield (
-                owner_id == response.partition.scope.workspace_id,
-                _build(self.table, items, response.partition, owner_id),
+                owning_workspace_id == result.partition.path_scope.workspace_id,
+                _build(self.table, items, result.partition, owning_workspace_id),
             )
 
     def _describe_workspaces(self) -> pa.Table:
-        """Build rows of workspaces, from name and role only if the organization's list failed."""
-        chosen = {space.id for space in self.discovery.workspaces}
-        described = [item for response in self.results for item in response.items]
+        """Build rows of workspaces, from memberships only if the organization's list failed."""
+        workspaces = self.discovery.workspaces
+        selected = {workspace.id for workspace in workspaces}
+        listed = [item for result in self.results for item in result.items]
         return workspace_rows(
-            [space.membership for space in self.discovery.workspaces if space.membership],
-            [space for space in described if space.get("id") in chosen],
+            [workspace.membership for workspace in workspaces if workspace.membership],
+            [item for item in listed if item.get("id") in selected],
         )
 
     def is_deleted(self, row: Row) -> bool:
@@ -110,48 +111,46 @@ class EntitySnapshot:
             return False
         if self.entity.table == "workspaces":
             return not self.discovery.left_out and row["id"] not in {
-                role.get("workspaceId") for role in self.discovery.roles
+                membership.get("workspaceId") for membership in self.discovery.memberships
             }
         if not self.entity.detect_deletes or key_of(self.table, row) in self._keys:
             return False
         if not self.entity.parent:
-            return _partition_key(self.entity.scope, row) in self._complete
+            return _partition_key(self.entity.scope, row) in self._complete_partitions
         parent_id = row[self.entity.parent_column]
-        if parent_id in self._read_parents:
+        if parent_id in self._parents_with_children:
             return True
         return (
-            _partition_key(self.entity.scope, row) in self._complete
+            _partition_key(self.entity.scope, row) in self._complete_partitions
             and parent_id not in self._parents
         )
 
     @cached_property
-    def absent(self) -> set[object]:
+    def keys_without_details(self) -> set[object]:
         """Keys of the items whose details were requested and could not be fetched."""
-        return set(list_absent(self.results))
+        return set(list_failed_details(self.results))
 
     @cached_property
     def _keys(self) -> set[Key]:
         return {key_of(self.table, row) for row in self.rows.select(self.table.key).to_pylist()}
 
     @cached_property
-    def _complete(self) -> set[str]:
+    def _complete_partitions(self) -> set[str]:
         """Keys of partitions with a complete list, of the parents for a child entity."""
-        responses = self.parents if self.entity.parent else self.results
-        return {response.partition.key for response in responses if response.complete}
+        results = self.parents if self.entity.parent else self.results
+        return {result.partition.key for result in results if result.complete}
 
     @cached_property
-    def _read_parents(self) -> set[int | str | None]:
+    def _parents_with_children(self) -> set[int | str | None]:
         """Parents whose list of children is complete."""
-        return {
-            response.partition.scope.parent_id for response in self.results if response.complete
-        }
+        return {result.partition.path_scope.parent_id for result in self.results if result.complete}
 
     @cached_property
     def _parents(self) -> set[object]:
         return {
-            item.get(response.entity.endpoint.id_field)
-            for response in self.parents
-            for item in response.items
+            item.get(result.entity.endpoint.id_field)
+            for result in self.parents
+            for item in result.items
         }
 
 
@@ -171,36 +170,43 @@ def _partition_key(scope: EntityScope, row: Row) -> str:
 
 def _owning_workspace(item: Item, partition: Partition, discovery: Discovery) -> int | None:
     """Return the id of an item's owning workspace: lists also contain items that others share."""
-    listed_in = partition.scope.workspace_id
-    named = parse_integer(item.get("workspaceId"))
-    if named is not None:
-        return named
+    listed_in = partition.path_scope.workspace_id
+    workspace_id = parse_integer(item.get("workspaceId"))
+    if workspace_id is not None:
+        return workspace_id
     name = item.get("workspaceName")
     if not partition.workspace or not isinstance(name, str) or name == partition.workspace:
         return listed_in
     owners = [
-        role.get("workspaceId")
-        for role in discovery.roles
-        if role.get("orgId") == partition.scope.org_id and role.get("workspaceName") == name
+        membership.get("workspaceId")
+        for membership in discovery.memberships
+        if membership.get("orgId") == partition.path_scope.org_id
+        and membership.get("workspaceName") == name
     ]
     return owners[0] if owners else listed_in
 
 
 def _build(
-    table: TableSpec, items: list[Item], partition: Partition, owner_id: int | None
+    table: TableSpec, items: list[Item], partition: Partition, owning_workspace_id: int | None
 ) -> pa.Table:
     """Build rows of one partition and one owning workspace, which fill the local columns."""
-    given: Mapping[str, object] = {
-        "workspace_id": owner_id,
-        "org_id": partition.scope.org_id,
-        "team_id": partition.scope.parent_id,
+    local_values: Mapping[str, object] = {
+        "workspace_id": owning_workspace_id,
+        "org_id": partition.path_scope.org_id,
+        "team_id": partition.path_scope.parent_id,
         "listed_in": partition.key,
     }
-    local = {c.name: given[c.name] for c in table.columns if not c.path and c.name in given}
-    if "workspace_id" not in local and owner_id is not None:
+    local = {
+        column.name: local_values[column.name]
+        for column in table.columns
+        if not column.path and column.name in local_values
+    }
+    if "workspace_id" not in local and owning_workspace_id is not None:
         # Older servers omit the id, or send null.
         items = [
-            {**item, "workspaceId": owner_id} if item.get("workspaceId") is None else item
+            {**item, "workspaceId": owning_workspace_id}
+            if item.get("workspaceId") is None
+            else item
             for item in items
         ]
     return table.build(items, **local)

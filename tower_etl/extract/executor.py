@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from tower_etl.extract.batch import FetchedRun
     from tower_etl.extract.discovery import Workspace
     from tower_etl.extract.failures import Failure
+    from tower_etl.extract.launches import LaunchLoader
     from tower_etl.extract.listing import RunListing
-    from tower_etl.extract.on_demand import LaunchLoader
     from tower_etl.extract.result import WorkspaceSync
     from tower_etl.sync import ListingWindow, RunFetch
 

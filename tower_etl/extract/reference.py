@@ -70,18 +70,18 @@ class Partition:
     Attributes:
         key: Key in the state.
         name: Name in messages.
-        scope: Ids for the path of the endpoint.
+        path_scope: Ids for the path of the endpoint.
         workspace: Name of the workspace without its organization; empty for other partitions.
     """
 
     key: str
     name: str
-    scope: PathScope
+    path_scope: PathScope
     workspace: str = ""
 
     def child(self, parent_id: int | str | None) -> Partition:
         """Return the partition of a team, pipeline or compute environment in this one."""
-        return replace(self, scope=replace(self.scope, parent_id=parent_id))
+        return replace(self, path_scope=replace(self.path_scope, parent_id=parent_id))
 
 
 ENTITIES = (
@@ -126,9 +126,9 @@ ENTITIES = (
 
 def select_entities(selected: frozenset[str]) -> list[ReferenceEntity]:
     """Return the entities whose table or history table is selected, and their parents."""
-    own = {entity.table for entity in ENTITIES if _is_selected(entity.table, selected)}
-    parents = {entity.parent for entity in ENTITIES if entity.table in own}
-    return [entity for entity in ENTITIES if entity.table in own | parents]
+    tables = {entity.table for entity in ENTITIES if _is_selected(entity.table, selected)}
+    parents = {entity.parent for entity in ENTITIES if entity.table in tables}
+    return [entity for entity in ENTITIES if entity.table in tables | parents]
 
 
 def _is_selected(table: str, selected: frozenset[str]) -> bool:
@@ -178,42 +178,42 @@ class PartitionResult:
     Attributes:
         entity: Requested entity.
         partition: Requested partition.
-        result: List, or the failure.
+        outcome: List, or the failure.
         details: Details of each item, or the failure of their request, by the item's key.
     """
 
     entity: ReferenceEntity
     partition: Partition
-    result: EntityList | Failure
+    outcome: EntityList | Failure
     details: Mapping[object, Item | Failure] = field(default_factory=dict)
 
     @property
     def items(self) -> list[Item]:
         """Items of the list, with their details if any; empty without a list."""
-        listed = self.result.items if isinstance(self.result, EntityList) else []
+        listed = self.outcome.items if isinstance(self.outcome, EntityList) else []
         return [self._detail(item) for item in listed] if self.details else listed
 
     def _detail(self, item: Item) -> Item:
         """Return an item with the fields of its details; fields of the list take precedence."""
-        found = self.details.get(item.get(self.entity.endpoint.id_field))
-        if not isinstance(found, Mapping):
+        details = self.details.get(item.get(self.entity.endpoint.id_field))
+        if not isinstance(details, Mapping):
             return item
-        return {**found, **{name: value for name, value in item.items() if value is not None}}
+        return {**details, **{name: value for name, value in item.items() if value is not None}}
 
     @property
     def complete(self) -> bool:
         """Whether items that are not in the list are certainly deleted."""
-        return isinstance(self.result, EntityList) and self.result.complete
+        return isinstance(self.outcome, EntityList) and self.outcome.complete
 
     @property
     def failure(self) -> Failure | None:
         """Failure of the request for the list, None if it succeeded."""
-        return None if isinstance(self.result, EntityList) else self.result
+        return None if isinstance(self.outcome, EntityList) else self.outcome
 
     @property
     def is_denied(self) -> bool:
         """Whether the server lacks the endpoint, or denies access to it."""
-        return is_access_denied(self.result)
+        return is_access_denied(self.outcome)
 
 
 def fetch_entities(
@@ -233,9 +233,9 @@ def fetch_entities(
     """
     entities = select_entities(selected)
     requests = list_requests(entities, workspaces)
-    responses = _add_details(executor, entities, _fetch(executor, requests))
+    results = _add_item_details(executor, entities, _fetch(executor, requests))
     children = [entity for entity in entities if entity.parent]
-    return [*responses, *_fetch(executor, _iter_children(children, responses, is_due))]
+    return [*results, *_fetch(executor, _iter_children(children, results, is_due))]
 
 
 def _fetch(executor: FetchExecutor, requests: Iterable[PartitionRequest]) -> list[PartitionResult]:
@@ -243,89 +243,93 @@ def _fetch(executor: FetchExecutor, requests: Iterable[PartitionRequest]) -> lis
 
     def request_one(pair: PartitionRequest) -> PartitionResult:
         entity, partition = pair
-        found = executor.try_request(lambda: client.list_entity(entity.endpoint, partition.scope))
-        if isinstance(found, EntityList):
-            _report_findings(client.findings, entity.table, partition.name, found)
-        return PartitionResult(entity, partition, found)
+        outcome = executor.try_request(
+            lambda: client.list_entity(entity.endpoint, partition.path_scope)
+        )
+        if isinstance(outcome, EntityList):
+            _report_findings(client.findings, entity.table, partition.name, outcome)
+        return PartitionResult(entity, partition, outcome)
 
     return executor.map(request_one, requests)
 
 
-def _report_findings(findings: Findings, table: str, location: str, found: EntityList) -> None:
+def _report_findings(findings: Findings, table: str, location: str, listed: EntityList) -> None:
     """Report elements that were skipped or repeated, and a count that the list contradicts."""
-    if found.left_out:
+    if listed.left_out:
         problem = f"{{}} element(s) of {table} without a usable id were left out"
         finding = Finding(location, problem, "No row was marked as missing.")
-        findings.add(finding, count=found.left_out)
-    if found.repeated:
+        findings.add(finding, count=listed.left_out)
+    if listed.repeated:
         problem = f"{{}} element(s) of {table} that are listed more than once"
-        findings.add(Finding(location, problem, "One row each is stored."), count=found.repeated)
-    if found.total is not None:
+        findings.add(Finding(location, problem, "One row each is stored."), count=listed.repeated)
+    if listed.total is not None:
         problem = f"the server counts other {table} than it lists"
-        example = f"{found.total:,} by its count, {len(found.items):,} listed"
+        example = f"{listed.total:,} by its count, {len(listed.items):,} listed"
         findings.add(Finding(location, problem, "None was marked as missing."), example)
 
 
-def _add_details(
+def _add_item_details(
     executor: FetchExecutor,
     entities: Iterable[ReferenceEntity],
-    responses: list[PartitionResult],
+    results: list[PartitionResult],
 ) -> list[PartitionResult]:
     """Return the results with the details of their items, for entities that have details."""
     for entity in entities:
         if entity.detail is not None:
-            own = [response for response in responses if response.entity is entity]
-            details = _fetch_details(executor, entity.detail, own)
-            responses = [
-                replace(response, details=details) if response.entity is entity else response
-                for response in responses
+            entity_results = [result for result in results if result.entity is entity]
+            details = _fetch_details(executor, entity.detail, entity_results)
+            results = [
+                replace(result, details=details) if result.entity is entity else result
+                for result in results
             ]
-    return responses
+    return results
 
 
 def _fetch_details(
-    executor: FetchExecutor, endpoint: Endpoint, responses: Iterable[PartitionResult]
+    executor: FetchExecutor, endpoint: Endpoint, results: Iterable[PartitionResult]
 ) -> dict[object, Item | Failure]:
     """Request the details of each item once, in its owning workspace if that is requested."""
     owners: dict[str, Partition] = {}
-    for response in responses:
-        for item in response.items:
-            key = item.get(response.entity.endpoint.id_field)
-            is_own = item.get("workspaceName") == response.partition.workspace
-            if isinstance(key, str) and (is_own or key not in owners):
-                owners[key] = response.partition.child(key)
+    for result in results:
+        for item in result.items:
+            key = item.get(result.entity.endpoint.id_field)
+            is_owner = item.get("workspaceName") == result.partition.workspace
+            if isinstance(key, str) and (is_owner or key not in owners):
+                owners[key] = result.partition.child(key)
 
     def request_one(partition: Partition) -> Item | Failure:
-        return executor.try_request(lambda: executor.client.get_entity(endpoint, partition.scope))
+        return executor.try_request(
+            lambda: executor.client.get_entity(endpoint, partition.path_scope)
+        )
 
     return dict(zip(owners, executor.map(request_one, owners.values()), strict=True))
 
 
 def _iter_children(
     children: list[ReferenceEntity],
-    responses: list[PartitionResult],
+    results: list[PartitionResult],
     is_due: Callable[[str, Item], bool],
 ) -> Iterator[PartitionRequest]:
     for entity in children:
-        for response in responses:
-            if response.entity.table == entity.parent:
-                for item in response.items:
-                    parent_id = item.get(response.entity.endpoint.id_field)
+        for result in results:
+            if result.entity.table == entity.parent:
+                for item in result.items:
+                    parent_id = item.get(result.entity.endpoint.id_field)
                     if isinstance(parent_id, int) and is_due(entity.table, item):
-                        yield entity, response.partition.child(parent_id)
+                        yield entity, result.partition.child(parent_id)
 
 
-def list_absent(responses: Iterable[PartitionResult]) -> dict[object, Failure]:
+def list_failed_details(results: Iterable[PartitionResult]) -> dict[object, Failure]:
     """Return the failures of requests for details by the item's key."""
-    details = [pair for response in responses for pair in response.details.items()]
-    return {key: found for key, found in details if not isinstance(found, Mapping)}
+    details = [pair for result in results for pair in result.details.items()]
+    return {key: failure for key, failure in details if not isinstance(failure, Mapping)}
 
 
 def access_denied_message(table: str, refused: list[PartitionResult]) -> str:
     """Return a message on all partitions that denied access to a table or sent other data."""
-    names = list(dict.fromkeys(response.partition.name for response in refused))
+    names = list(dict.fromkeys(result.partition.name for result in refused))
     listed = enumerate_names(names, _SHOWN_NAMES)
     cause = f"The token may not read {table} of {listed}, or the server has none"
-    if isinstance(refused[0].result, ServerError):
+    if isinstance(refused[0].outcome, ServerError):
         cause = f"The server's answer for {table} of {listed} cannot be used"
-    return f"{cause}; rows loaded before stay as they are ({refused[0].result})"
+    return f"{cause}; rows loaded before stay as they are ({refused[0].outcome})"

@@ -37,7 +37,7 @@ def build_entity_rows(
     table, found = snapshot.table, snapshot.rows
     if table.name == "workspaces":
         found = _skip_undescribed(snapshot, destination_state)
-    if snapshot.absent:
+    if snapshot.keys_without_details:
         found = _keep_details(snapshot, destination_state)
     written = {}
     if table.name in selected:
@@ -155,7 +155,7 @@ def _mark_booleans(value: Any) -> object:  # noqa: ANN401 - any JSON value
 def _skip_undescribed(snapshot: EntitySnapshot, destination_state: DestinationState) -> pa.Table:
     """Return the workspaces without stored ones whose organization's list failed."""
     answered = {
-        response.partition.scope.org_id for response in snapshot.results if response.complete
+        result.partition.path_scope.org_id for result in snapshot.results if result.complete
     }
     known = {row["id"] for row in destination_state.read_table("workspaces", ("id",))}
     kept = [
@@ -172,7 +172,7 @@ def _keep_details(snapshot: EntitySnapshot, destination_state: DestinationState)
         row[key]: row for row in destination_state.read_table(snapshot.table.name, (key, *names))
     }
     rows = [
-        row | (stored.get(row[key], {}) if row[key] in snapshot.absent else {})
+        row | (stored.get(row[key], {}) if row[key] in snapshot.keys_without_details else {})
         for row in snapshot.rows.to_pylist()
     ]
     return pa.Table.from_pylist(rows, snapshot.rows.schema)

@@ -1,4 +1,4 @@
-"""State of reference data: pending, denied and initialized tables, and unresolved ids."""
+"""State of reference data: pending, denied and requested tables, and unresolved ids."""
 
 from __future__ import annotations
 
@@ -36,50 +36,53 @@ class ReferenceState:
 
     Attributes:
         pending: Tables that could not be read everywhere, and are requested by the next sync.
-        initialized: Keys of the workspaces for which a table was requested, by table.
+        requested: Keys of the workspaces for which a table was requested, by table.
         denied: Partitions that denied access, by table; reported once, and requested again at
             each reconciliation.
         unresolved: Ids of pipelines that runs reference and no list contains.
-        service: Digest of the last information that the server gave about itself.
-        audit: Cursor of the audit log.
-        launches: Ids of launches of open runs that could not be fetched; reconciliations request
-            them again.
-        launches_after: Id of the launch at which the last reconciliation stopped, None for none.
+        service_info_digest: Digest of the last information that the server gave about itself.
+        audit_log_cursor: Cursor of the audit log.
+        unavailable_launches: Ids of launches of open runs that could not be fetched;
+            reconciliations request them again.
+        launches_after: Id of the launch after which the requests of missing launches resume, None
+            for the beginning.
     """
 
     pending: frozenset[str] = frozenset()
-    initialized: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    requested: Mapping[str, frozenset[str]] = field(default_factory=dict)
     denied: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unresolved: frozenset[int] = frozenset()
-    service: str | None = None
-    audit: AuditLogCursor = field(default_factory=AuditLogCursor)
-    launches: frozenset[str] = frozenset()
+    service_info_digest: str | None = None
+    audit_log_cursor: AuditLogCursor = field(default_factory=AuditLogCursor)
+    unavailable_launches: frozenset[str] = frozenset()
     launches_after: str | None = None
 
     def record_access(
         self, table: str, denied: Iterable[str], granted: Iterable[str]
     ) -> ReferenceState:
         """Return the state after partitions denied or granted access to a table."""
-        left = self.denied.get(table, frozenset()) - frozenset(granted) | frozenset(denied)
-        rest = {name: kept for name, kept in self.denied.items() if name != table}
-        return replace(self, denied=rest | ({table: left} if left else {}))
+        still_denied = self.denied.get(table, frozenset()) - frozenset(granted) | frozenset(denied)
+        partitions = {**self.denied, table: still_denied}
+        return replace(self, denied={name: keys for name, keys in partitions.items() if keys})
 
-    def list_unloaded(self, tables: Iterable[str], keys: Iterable[str]) -> frozenset[str]:
+    def list_not_requested(self, tables: Iterable[str], keys: Iterable[str]) -> frozenset[str]:
         """Return the tables that were not requested for each of the workspaces."""
         workspaces = frozenset(keys)
-        return frozenset(t for t in tables if workspaces - self.initialized.get(t, frozenset()))
+        return frozenset(
+            table for table in tables if workspaces - self.requested.get(table, frozenset())
+        )
 
-    def load(self, tables: Iterable[str], keys: Iterable[str]) -> ReferenceState:
+    def record_requested(self, tables: Iterable[str], keys: Iterable[str]) -> ReferenceState:
         """Return the state after tables were requested for workspaces."""
-        added = {table: self.initialized.get(table, frozenset()).union(keys) for table in tables}
-        return replace(self, initialized={**self.initialized, **added})
+        added = {table: self.requested.get(table, frozenset()).union(keys) for table in tables}
+        return replace(self, requested={**self.requested, **added})
 
-    def unload(self, tables: Iterable[str], keys: Iterable[str]) -> ReferenceState:
-        """Return the state after the tables of workspaces were not read completely."""
-        left = {
-            table: self.initialized.get(table, frozenset()).difference(keys) for table in tables
+    def discard_requested(self, tables: Iterable[str], keys: Iterable[str]) -> ReferenceState:
+        """Return the state in which tables count as not requested for workspaces."""
+        remaining = {
+            table: self.requested.get(table, frozenset()).difference(keys) for table in tables
         }
-        return replace(self, initialized={**self.initialized, **left})
+        return replace(self, requested={**self.requested, **remaining})
 
     def record_unresolved(self, pipelines: Iterable[int]) -> ReferenceState:
         """Return the state with pipeline ids that no list contains (at most 1,000 are kept)."""
@@ -95,21 +98,26 @@ def read_reference_state(state: Mapping[str, Any]) -> ReferenceState:
     """
     resources, stored = state.get("resources", {}), state.get("entities") or {}
     pending = stored.get("owed")  # a boolean in state version 1
-    older = () if pending is True else stored.get("loaded", ())
+    version_1_tables = () if pending is True else stored.get("loaded", ())
     keys = frozenset(state.get("workspaces", {}))
-    loaded = {name: keys for table in older for name in (table, f"{table}_history")}
-    loaded |= {
-        name: frozenset(held["loaded"]) for name, held in resources.items() if "loaded" in held
+    requested = {name: keys for table in version_1_tables for name in (table, f"{table}_history")}
+    requested |= {
+        name: frozenset(resource["loaded"])
+        for name, resource in resources.items()
+        if "loaded" in resource
     }
     audit = resources.get("audit_logs", {}).get("cursor") or stored.get("audit", {})
+    digest = resources.get("service_info", {}).get("digest") or stored.get("service")
     return ReferenceState(
         pending=frozenset(pending if isinstance(pending, list) else ()),
-        initialized=loaded,
+        requested=requested,
         denied={table: frozenset(keys) for table, keys in stored.get("refused", {}).items()},
         unresolved=frozenset(stored.get("unknown", ())),
-        service=resources.get("service_info", {}).get("digest") or stored.get("service"),
-        audit=AuditLogCursor(**{name: load_timestamp(text) for name, text in audit.items()}),
-        launches=frozenset(stored.get("launches", ())),
+        service_info_digest=digest,
+        audit_log_cursor=AuditLogCursor(
+            **{name: load_timestamp(text) for name, text in audit.items()}
+        ),
+        unavailable_launches=frozenset(stored.get("launches", ())),
         launches_after=stored.get("launches_after"),
     )
 
@@ -120,17 +128,19 @@ def write_reference_state(state: MutableMapping[str, Any], reference_state: Refe
         "owed": sorted(reference_state.pending),
         "refused": {table: sorted(keys) for table, keys in sorted(reference_state.denied.items())},
         "unknown": sorted(reference_state.unresolved),
-        "service": reference_state.service,
-        "audit": {name: _dump(time) for name, time in vars(reference_state.audit).items()},
-        "launches": sorted(reference_state.launches),
+        "service": reference_state.service_info_digest,
+        "audit": {
+            name: _dump(time) for name, time in vars(reference_state.audit_log_cursor).items()
+        },
+        "launches": sorted(reference_state.unavailable_launches),
         "launches_after": reference_state.launches_after,
     }
     resources = state.setdefault("resources", {})
-    for table, keys in reference_state.initialized.items():
+    for table, keys in reference_state.requested.items():
         resources.setdefault(table, {})["loaded"] = sorted(keys)
-    if reference_state.service:
+    if reference_state.service_info_digest:
         resources.setdefault("service_info", {})["digest"] = entities.pop("service")
-    if reference_state.audit != AuditLogCursor():
+    if reference_state.audit_log_cursor != AuditLogCursor():
         resources.setdefault("audit_logs", {})["cursor"] = entities.pop("audit")
 
 

@@ -1,4 +1,4 @@
-"""Launches of runs, mainly for their compute environment, and the audit log.
+"""Launches of runs, mainly for their compute environment.
 
 A launch does not change: it is fetched once, with the first fetch of a run that refers to it. If
 the launch is denied or fails, the run is loaded without it, and the next reconciliation requests
@@ -11,22 +11,19 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tower_etl.errors import NotFoundError, SyncStoppedError
 from tower_etl.extract.failures import capture_failure, is_access_denied
 from tower_etl.schema import TABLES
-from tower_etl.sync import FINAL_STATUSES, AuditLogCursor
-from tower_etl.timestamps import parse_timestamp
+from tower_etl.sync import FINAL_STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
     import pyarrow as pa
 
-    from tower_etl.api import Item, TowerClient
+    from tower_etl.api import TowerClient
     from tower_etl.errors import ApiError
     from tower_etl.extract.batch import FetchedRun
     from tower_etl.extract.destination_state import DestinationState
@@ -81,6 +78,22 @@ class LaunchLoader:
         self._consecutive_failures = 0
         self._lock = threading.Lock()
 
+    def describe_denial(self, table: str) -> str | None:
+        """Return the message on launches or datasets that the server denied, None if it did not."""
+        error = self.denied.get(table)
+        message = (
+            f"The server refuses some {table} ({error}). Their runs are loaded without, and each "
+            "reconciliation requests them again."
+        )
+        return message if error else None
+
+    def describe_failures(self) -> str:
+        """Return the message on launches that failed."""
+        return (
+            f"{self.failures} launches could not be fetched ({self.failure}). Their runs are "
+            "loaded without a compute environment, and the next reconciliation requests them again."
+        )
+
     def attach(self, fetched: FetchedRun, workspace_id: int | None) -> FetchedRun:
         """Return a run with the rows of its launch; runs from the command line have no launch.
 
@@ -104,33 +117,34 @@ class LaunchLoader:
         """
         if not self._should_request(launch_id):
             return {}
-        found = capture_failure(lambda: self._describe(workspace_id, launch_id))
-        if not isinstance(found, Mapping):
-            self._record_failure(_LAUNCHES.name, launch_id, found)
+        launch = capture_failure(lambda: self._request(workspace_id, launch_id))
+        if not isinstance(launch, Mapping):
+            self._record_failure(_LAUNCHES.name, launch_id, launch)
             return {}
         self._consecutive_failures = 0
-        return self._build(workspace_id, launch_id, found)
+        return self._build(workspace_id, launch_id, launch)
 
-    def _describe(self, workspace_id: int | None, launch_id: str) -> Mapping[str, Any]:
+    def _request(self, workspace_id: int | None, launch_id: str) -> Mapping[str, Any]:
         if is_launch_id(launch_id):
             return self._client.get_launch(workspace_id, launch_id)
         msg = "GET /launch/{launch_id}: the server returned an id that cannot be part of a path."
         raise NotFoundError(msg)
 
     def _build(
-        self, workspace_id: int | None, launch_id: str, found: Mapping[str, Any]
+        self, workspace_id: int | None, launch_id: str, launch: Mapping[str, Any]
     ) -> dict[str, pa.Table]:
-        owner_id = found.get("workspaceId") or workspace_id
-        record, tables, count = {**found, "id": launch_id, "workspaceId": owner_id}, {}, None
+        record = {**launch, "id": launch_id}
+        record["workspaceId"] = launch.get("workspaceId") or workspace_id
+        tables, count = {}, None
         if _DATASETS.name in self._selected:
-            listed = capture_failure(
+            datasets = capture_failure(
                 lambda: self._client.list_launch_datasets(workspace_id, launch_id)
             )
-            if isinstance(listed, list):
-                tables[_DATASETS.name] = rows = _DATASETS.build(listed, launch_id=launch_id)
+            if isinstance(datasets, list):
+                tables[_DATASETS.name] = rows = _DATASETS.build(datasets, launch_id=launch_id)
                 count = rows.num_rows
             else:
-                self._record_failure(_DATASETS.name, launch_id, listed)
+                self._record_failure(_DATASETS.name, launch_id, datasets)
         return {_LAUNCHES.name: _LAUNCHES.build([record], dataset_count=count), **tables}
 
     def _should_request(self, launch_id: str) -> bool:
@@ -186,14 +200,14 @@ def plan_backlog(
         if row["workspace_id"] in workspace_ids and not row["missing_since"]
         if is_launch_id(row["launch_id"])
     }
-    due = sorted(workspace_of.keys() - _list_loaded(destination_state, selected))
-    left = [launch_id for launch_id in due if launch_id > (after or "")]
-    chosen = left[:limit]
-    last = chosen[-1] if len(left) > len(chosen) else None
+    due = sorted(workspace_of.keys() - _list_stored(destination_state, selected))
+    remaining = [launch_id for launch_id in due if launch_id > (after or "")]
+    chosen = remaining[:limit]
+    last = chosen[-1] if len(remaining) > len(chosen) else None
     return [(workspace_of[launch_id], launch_id) for launch_id in chosen], last
 
 
-def _list_loaded(destination_state: DestinationState, selected: frozenset[str]) -> set[str]:
+def _list_stored(destination_state: DestinationState, selected: frozenset[str]) -> set[str]:
     """Return the launches in the destination, with their datasets if these are selected."""
     rows = destination_state.read_table(_LAUNCHES.name, ("id", "dataset_count"))
     if _DATASETS.name not in selected:
@@ -203,31 +217,3 @@ def _list_loaded(destination_state: DestinationState, selected: frozenset[str]) 
     counted = {row["id"]: row["dataset_count"] for row in rows if row["dataset_count"] is not None}
     loaded = {launch_id for launch_id, count in counted.items() if not count or launch_id in listed}
     return loaded if _LAUNCHES.name in selected else loaded | listed
-
-
-_AUDIT_LOGS = TABLES["audit_logs"]
-_MAX_PAGES = 100  # per sync; a log of several years takes several syncs
-_OVERLAP = timedelta(minutes=5)  # an entry may be written some time after its timestamp
-
-
-def read_audit_logs(
-    client: TowerClient, cursor: AuditLogCursor, now: datetime
-) -> tuple[pa.Table, AuditLogCursor]:
-    """Return the rows of the next log entries, and the cursor after them.
-
-    Raises:
-        ApiError: A page could not be read; the pages before it are then discarded.
-    """
-    until, before = cursor.until or now, cursor.reached or cursor.until or now
-    after = cursor.since - _OVERLAP if cursor.since else None
-    entries: list[Item] = []
-    token: str | None = None
-    for _ in range(_MAX_PAGES):
-        page, token = client.list_audit_log_page(after, before, token)
-        entries += page
-        if not page or token is None:
-            return _AUDIT_LOGS.build(entries), AuditLogCursor(since=until)
-    times = [time for entry in entries if (time := parse_timestamp(entry.get("timestamp")))]
-    return _AUDIT_LOGS.build(entries), AuditLogCursor(
-        cursor.since, until, min(times, default=before)
-    )
