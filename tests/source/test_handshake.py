@@ -137,7 +137,7 @@ def test_a_list_instead_of_an_object_is_a_malformed_response(fail: Fail, call: i
         (502, "A gateway answers for the platform"),
         (503, "A gateway answers for the platform"),
         (504, "A gateway answers for the platform"),
-        (511, "This network wants a login first"),
+        (511, "This network requires a login first"),
     ],
 )
 @pytest.mark.parametrize("call", [0, 1, 2])

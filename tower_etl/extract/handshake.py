@@ -32,14 +32,14 @@ T = TypeVar("T")
 Explain = Callable[[str, int | None], "ApiError"]
 """Function that returns the error for an endpoint and an HTTP status."""
 
-_MEMBERSHIPS = f"GET {endpoints.USER_WORKSPACES.path}"
+_MEMBERSHIPS_ENDPOINT = f"GET {endpoints.USER_WORKSPACES.path}"
 _LEFT_OUT = "{} element(s) without a usable id were left out"
-_ROLES = "/user/{id}/workspaces"
+_MEMBERSHIPS_PATH = "/user/{id}/workspaces"
 _GATEWAY = frozenset(
     {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 )
 _LATER = "Run the command again later; if the error persists, tell the server's administrator."
-_WHERE = "The endpoint of a server of your own ends in /api, as in https://tower.example.org/api."
+_WHERE = "The endpoint of a self-hosted server ends in /api, as in https://tower.example.org/api."
 
 
 def request_service_info(client: TowerClient) -> Item:
@@ -52,7 +52,9 @@ def request_service_info(client: TowerClient) -> Item:
         ApiError: The server cannot be reached, or fails.
     """
     try:
-        return _request(client, client.get_service_info, _refuse_service, _miss_service)
+        return _request(
+            client, client.get_service_info, _explain_denied_service, _explain_missing_service
+        )
     except MalformedResponseError:
         problem = f"the answer has no object under {endpoints.SERVICE_INFO.records_key!r}"
         advice = (
@@ -71,8 +73,8 @@ def request_user(client: TowerClient) -> Item:
         EndpointError: The server lacks the call.
         ApiError: The server cannot be reached, or fails.
     """
-    miss = partial(_explain_lack, "/user-info", "the user of the token")
-    user = _request(client, client.get_user, _refuse_token, miss)
+    explain_missing = partial(_explain_missing_endpoint, "/user-info", "the user of the token")
+    user = _request(client, client.get_user, _explain_denied_token, explain_missing)
     user_id = parse_integer(user.get("id"))
     if user_id is None:
         msg = (
@@ -92,8 +94,9 @@ def request_memberships(client: TowerClient, user: Item) -> EntityList:
         ApiError: The server cannot be reached, or fails.
     """
     request = partial(client.list_user_workspaces, user["id"])
-    miss = partial(_explain_lack, _ROLES, "the workspaces of the user")
-    listed = _request(client, request, _refuse_roles, miss)
+    path, response = _MEMBERSHIPS_PATH, "the workspaces of the user"
+    explain_missing = partial(_explain_missing_endpoint, path, response)
+    listed = _request(client, request, _explain_denied_memberships, explain_missing)
     items = [item for item in map(_parse_membership, listed.items) if item is not None]
     left_out = listed.left_out + len(listed.items) - len(items)
     if left_out:
@@ -101,7 +104,7 @@ def request_memberships(client: TowerClient, user: Item) -> EntityList:
             "A workspace or organization that one of them stands for is not synced. Report it to "
             "the administrator of the server."
         )
-        client.findings.add(Finding(_MEMBERSHIPS, _LEFT_OUT, advice), count=left_out)
+        client.findings.add(Finding(_MEMBERSHIPS_ENDPOINT, _LEFT_OUT, advice), count=left_out)
     return EntityList(items, complete=not left_out, left_out=left_out)
 
 
@@ -112,29 +115,34 @@ def _parse_membership(item: Item) -> Item | None:
     return None if None in parsed.values() else {**item, **parsed}
 
 
-def _request(client: TowerClient, call: Callable[[], T], refuse: Explain, miss: Explain) -> T:
-    """Make a call; `refuse` explains status 401 and 403, `miss` status 400 and 404."""
+def _request(
+    client: TowerClient,
+    call: Callable[[], T],
+    explain_denied: Explain,
+    explain_missing: Explain,
+) -> T:
+    """Make a call, and explain a denial (status 401, 403) and a missing endpoint (400, 404)."""
     endpoint = client.http.endpoint
     try:
         return call()
     except (AuthenticationError, ForbiddenError) as error:
-        raise refuse(endpoint, error.status_code) from None
+        raise explain_denied(endpoint, error.status_code) from None
     except (NotFoundError, BadRequestError) as error:
-        raise miss(endpoint, error.status_code) from None
+        raise explain_missing(endpoint, error.status_code) from None
     except (ServerError, RateLimitError) as error:
         raise _explain_fault(endpoint, error) from None
 
 
-def _refuse_service(endpoint: str, status: int | None) -> ApiError:
+def _explain_denied_service(endpoint: str, status: int | None) -> ApiError:
     msg = (
         f"{endpoint} does not answer as the platform's API does: /service-info needs no token, and "
-        f"is refused (status {status}). A gateway or login page may stand before it: exempt the "
+        f"is refused (status {status}). A gateway or login page may be in front of it: exempt the "
         f"API from it, or call from inside its network. {_WHERE}"
     )
     return EndpointError(msg, status_code=status)
 
 
-def _miss_service(endpoint: str, status: int | None) -> ApiError:
+def _explain_missing_service(endpoint: str, status: int | None) -> ApiError:
     msg = (
         f"{endpoint} does not answer as the platform's API does (status {status} for "
         f"/service-info). Check the endpoint. {_WHERE}"
@@ -142,7 +150,7 @@ def _miss_service(endpoint: str, status: int | None) -> ApiError:
     return EndpointError(msg, status_code=status)
 
 
-def _refuse_token(endpoint: str, status: int | None) -> ApiError:
+def _explain_denied_token(endpoint: str, status: int | None) -> ApiError:
     msg = (
         f"{endpoint} refuses the token (status {status} for /user-info). It may have expired, or "
         "belong to another server: create one under 'Your tokens' there and set "
@@ -151,21 +159,24 @@ def _refuse_token(endpoint: str, status: int | None) -> ApiError:
     return AuthenticationError(msg, status_code=status)
 
 
-def _refuse_roles(endpoint: str, status: int | None) -> ApiError:
+def _explain_denied_memberships(endpoint: str, status: int | None) -> ApiError:
     msg = (
-        f"{endpoint} accepts the token for /user-info, but not for {_ROLES} (status {status}), so "
-        "the workspaces of its user cannot be listed. Create a token of a user that has access, "
-        "and set TOWER_ACCESS_TOKEN."
+        f"{endpoint} accepts the token for /user-info, but not for {_MEMBERSHIPS_PATH} (status "
+        f"{status}), so the workspaces of its user cannot be listed. Create a token of a user that "
+        "has access, and set TOWER_ACCESS_TOKEN."
     )
     return AuthenticationError(msg, status_code=status)
 
 
-def _explain_lack(path: str, what: str, endpoint: str, status: int | None) -> ApiError:
+def _explain_missing_endpoint(
+    path: str, response: str, endpoint: str, status: int | None
+) -> ApiError:
     """Return the error for a server that responds to `/service-info`, but lacks a call."""
     msg = (
-        f"{endpoint} answers to /service-info, but not to {path} (status {status}), which tells "
-        f"{what}. Open-source Tower lacks this call, and a gateway may hide it. Give the endpoint "
-        "of a Seqera Platform (cloud or enterprise), or let the gateway pass all calls of its API."
+        f"{endpoint} responds to /service-info, but not to {path} (status {status}), which returns "
+        f"{response}. Open-source Tower lacks this call, and a gateway may hide it. Give the "
+        "endpoint of a Seqera Platform (cloud or enterprise), or let the gateway pass all calls of "
+        "its API."
     )
     return EndpointError(msg, status_code=status)
 
@@ -189,6 +200,6 @@ def _find_remedy(endpoint: str, error: ApiError) -> str:
     if status < HTTPStatus.BAD_REQUEST:
         return f"{endpoint} must be the address of the API, not of web pages. {_WHERE}"
     if status == HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED:
-        return "This network wants a login first: open a web page in a browser, then run again."
+        return "This network requires a login first: open a web page in a browser, then run again."
     gateway = "A gateway answers for the platform, which is down, restarting or overloaded. "
     return gateway * (status in _GATEWAY) + _LATER

@@ -27,55 +27,78 @@ def build_entity_rows(
     snapshot: EntitySnapshot,
     destination_state: DestinationState,
     selected: frozenset[str],
-    now: datetime,
+    started_at: datetime,
     column_policy: ColumnPolicy,
 ) -> dict[str, pa.Table]:
     """Return the rows to write of an entity and of its history, if these tables are selected.
 
     Rows that the destination already has are not written again.
     """
-    table, found = snapshot.table, snapshot.rows
-    if table.name == "workspaces":
-        found = _skip_undescribed(snapshot, destination_state)
-    if snapshot.keys_without_details:
-        found = _keep_details(snapshot, destination_state)
-    written = {}
+    listed = _select_listed(snapshot, destination_state)
+    table, history_table = snapshot.table, HISTORY_TABLES.get(snapshot.table.name)
+    built = {}
     if table.name in selected:
-        stored = destination_state.read_table(table.name)
-        changed = found
-        if stored and destination_state.is_complete(
-            table.name, column_policy.specs[table.name].arrow_schema.names
-        ):
-            changed = _select_changed(found, stored, table, column_policy)
-        deleted = [
-            row | {"missing_since": now}
-            for row in (stored if snapshot.entity.detect_deletes else ())
-            if row["missing_since"] is None and snapshot.is_deleted(row)
-        ]
-        missing = pa.Table.from_pylist(deleted, destination_state.table_schema(table.name))
-        written[table.name] = pa.concat_tables([changed, missing], promote_options="default")
-    versions = HISTORY_TABLES.get(table.name)
-    if versions and versions.name in selected:
-        stored = destination_state.read_table(versions.name)
-        changed = build_history_rows(snapshot, found.to_pylist(), stored, now, column_policy)
-        written[versions.name] = pa.Table.from_pylist(
-            changed, destination_state.table_schema(versions.name)
+        built[table.name] = _build_current_rows(
+            snapshot, listed, destination_state, started_at, column_policy
         )
-    return written
+    if history_table and history_table.name in selected:
+        versions = build_versions(
+            snapshot,
+            listed.to_pylist(),
+            destination_state.read_table(history_table.name),
+            started_at,
+            column_policy,
+        )
+        schema = destination_state.table_schema(history_table.name)
+        built[history_table.name] = pa.Table.from_pylist(versions, schema)
+    return built
+
+
+def _select_listed(snapshot: EntitySnapshot, destination_state: DestinationState) -> pa.Table:
+    """Return the listed rows; stored values replace those that could not be fetched."""
+    if snapshot.keys_without_details:
+        return _keep_details(snapshot, destination_state)
+    if snapshot.table.name == "workspaces":
+        return _skip_undescribed(snapshot, destination_state)
+    return snapshot.rows
+
+
+def _build_current_rows(
+    snapshot: EntitySnapshot,
+    listed: pa.Table,
+    destination_state: DestinationState,
+    started_at: datetime,
+    column_policy: ColumnPolicy,
+) -> pa.Table:
+    """Return the listed rows that differ from the stored ones, and the rows of deleted items."""
+    table, stored_rows = snapshot.table, destination_state.read_table(snapshot.table.name)
+    columns = column_policy.specs[table.name].arrow_schema.names
+    if stored_rows and destination_state.is_complete(table.name, columns):
+        listed = _select_changed(listed, stored_rows, table, column_policy)
+    deleted_rows = [
+        row | {"missing_since": started_at}
+        for row in (stored_rows if snapshot.entity.detect_deletes else ())
+        if row["missing_since"] is None and snapshot.is_deleted(row)
+    ]
+    deleted = pa.Table.from_pylist(deleted_rows, destination_state.table_schema(table.name))
+    return pa.concat_tables([listed, deleted], promote_options="default")
 
 
 def _select_changed(
-    found: pa.Table, stored: Iterable[Row], table: TableSpec, column_policy: ColumnPolicy
+    listed: pa.Table, stored_rows: Iterable[Row], table: TableSpec, column_policy: ColumnPolicy
 ) -> pa.Table:
     """Return the rows that differ from the stored ones, which are masked by the column policy."""
-    known: dict[Key, Row | None] = {}
-    for row in stored:
+    stored_by_key: dict[Key, Row | None] = {}
+    for row in stored_rows:
         key = key_of(table, row)
-        known[key] = None if key in known else row  # a row that is stored twice is written again
+        # A row that is stored twice is written again.
+        stored_by_key[key] = None if key in stored_by_key else row
     json_columns = {c.name for c in column_policy.specs[table.name].columns if c.is_json}
-    masked = column_policy.apply({table.name: found})[table.name].to_pylist()
-    changed = [_differs(row, known.get(key_of(table, row)), json_columns) for row in masked]
-    return found.filter(pa.array(changed, pa.bool_()))
+    masked = column_policy.apply({table.name: listed})[table.name].to_pylist()
+    has_changed = [
+        _differs(row, stored_by_key.get(key_of(table, row)), json_columns) for row in masked
+    ]
+    return listed.filter(pa.array(has_changed, pa.bool_()))
 
 
 def _differs(row: Row, stored: Row | None, json_columns: Container[str]) -> bool:
@@ -87,11 +110,11 @@ def _differs(row: Row, stored: Row | None, json_columns: Container[str]) -> bool
     )
 
 
-def build_history_rows(
+def build_versions(
     snapshot: EntitySnapshot,
-    found: list[Row],
-    stored: list[Row],
-    now: datetime,
+    listed_rows: list[Row],
+    stored_versions: list[Row],
+    started_at: datetime,
     column_policy: ColumnPolicy,
 ) -> list[Row]:
     """Return the versions to write: versions that end, and versions that begin.
@@ -101,34 +124,40 @@ def build_history_rows(
     because stored versions are masked. A version that was stored before the current policy is
     written again to apply it.
     """
-    table, ordered = snapshot.table, sorted(stored, key=lambda row: row["valid_from"])
+    table = snapshot.table
+    ordered = sorted(stored_versions, key=lambda row: row["valid_from"])
     latest = {key_of(table, row): row for row in ordered}
-    detailed = _add_details(snapshot, latest, found)
-    known = dict(zip(detailed, _describe(table, [*detailed.values()], column_policy), strict=True))
-    written = []
-    for row, values in zip(found, _describe(table, found, column_policy), strict=True):
+    detailed = _add_new_details(snapshot, latest, listed_rows)
+    stored_values = dict(
+        zip(detailed, _mask_tracked(table, [*detailed.values()], column_policy), strict=True)
+    )
+    versions = []
+    masked_values = _mask_tracked(table, listed_rows, column_policy)
+    for row, values in zip(listed_rows, masked_values, strict=True):
         key = key_of(table, row)
         last = latest.get(key)
-        if last and last["valid_to"] is None and values == known[key]:
-            written += [detailed[key]] if _tracked_values(table, last) != values else []
+        if last and last["valid_to"] is None and values == stored_values[key]:
+            versions += [detailed[key]] if _tracked_values(table, last) != values else []
             continue
-        begins = now if last is None else max(now, (last["valid_to"] or last["valid_from"]) + _TICK)
+        begins = started_at
+        if last:
+            begins = max(begins, (last["valid_to"] or last["valid_from"]) + _TICK)
         if last and last["valid_to"] is None:
-            written.append(last | {"valid_to": begins})
+            versions.append(last | {"valid_to": begins})
         content = {name: value for name, value in row.items() if name != "missing_since"}
-        written.append(content | {"valid_from": begins, "valid_to": None})
-    ended = [
+        versions.append(content | {"valid_from": begins, "valid_to": None})
+    deleted = [
         last for last in latest.values() if last["valid_to"] is None and snapshot.is_deleted(last)
     ]
-    ends = [last | {"valid_to": max(now, last["valid_from"] + _TICK)} for last in ended]
-    return [*written, *ends]
+    ends = [last | {"valid_to": max(started_at, last["valid_from"] + _TICK)} for last in deleted]
+    return [*versions, *ends]
 
 
-def _describe(table: TableSpec, rows: list[Row], column_policy: ColumnPolicy) -> list[Key]:
+def _mask_tracked(table: TableSpec, rows: list[Row], column_policy: ColumnPolicy) -> list[Key]:
     """Return the tracked values of rows after the column policy."""
-    versions = HISTORY_TABLES[table.name]
-    built = pa.Table.from_pylist(rows, versions.arrow_schema)
-    masked = column_policy.apply({versions.name: built})[versions.name]
+    history_table = HISTORY_TABLES[table.name]
+    built = pa.Table.from_pylist(rows, history_table.arrow_schema)
+    masked = column_policy.apply({history_table.name: built})[history_table.name]
     return [_tracked_values(table, row) for row in masked.to_pylist()]
 
 
@@ -154,12 +183,12 @@ def _mark_booleans(value: Any) -> object:  # noqa: ANN401 - any JSON value
 
 def _skip_undescribed(snapshot: EntitySnapshot, destination_state: DestinationState) -> pa.Table:
     """Return the workspaces without stored ones whose organization's list failed."""
-    answered = {
+    described_orgs = {
         result.partition.path_scope.org_id for result in snapshot.results if result.complete
     }
-    known = {row["id"] for row in destination_state.read_table("workspaces", ("id",))}
+    stored_ids = {row["id"] for row in destination_state.read_table("workspaces", ("id",))}
     kept = [
-        row["org_id"] in answered or row["id"] not in known
+        row["org_id"] in described_orgs or row["id"] not in stored_ids
         for row in snapshot.rows.select(["id", "org_id"]).to_pylist()
     ]
     return snapshot.rows.filter(pa.array(kept, pa.bool_()))
@@ -178,8 +207,8 @@ def _keep_details(snapshot: EntitySnapshot, destination_state: DestinationState)
     return pa.Table.from_pylist(rows, snapshot.rows.schema)
 
 
-def _add_details(
-    snapshot: EntitySnapshot, latest: Mapping[Key, Row], found: Iterable[Row]
+def _add_new_details(
+    snapshot: EntitySnapshot, latest: Mapping[Key, Row], listed_rows: Iterable[Row]
 ) -> dict[Key, Row]:
     """Return the latest versions, with details added to those stored before details existed.
 
@@ -188,7 +217,9 @@ def _add_details(
     if snapshot.entity.detail is None:
         return dict(latest)
     names = [column.name for column in COMPUTE_ENV_DETAILS]
-    details = {key_of(snapshot.table, row): {name: row[name] for name in names} for row in found}
+    details = {
+        key_of(snapshot.table, row): {name: row[name] for name in names} for row in listed_rows
+    }
     return {
         key: last | (details.get(key, {}) if all(last[name] is None for name in names) else {})
         for key, last in latest.items()
