@@ -53,8 +53,8 @@ def find_pipeline() -> dlt.Pipeline | None:
     """Return the active pipeline; `dlt.current.pipeline()` would create one if there is none."""
     context = Container()[PipelineContext]
     active: Any = context.pipeline() if context.is_active() else None
-    found: dlt.Pipeline | None = active
-    return found
+    pipeline: dlt.Pipeline | None = active
+    return pipeline
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ class DestinationState:
 
     def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
         """Return all rows of a table; columns that the destination lacks are null."""
-        found = self._read(name, self._fields(name, columns), None)
-        rows: list[dict[str, Any]] = found.to_pylist()
+        table = self._read(name, self._fields(name, columns), None)
+        rows: list[dict[str, Any]] = table.to_pylist()
         return rows
 
     def table_schema(self, name: str) -> pa.Schema:
@@ -166,12 +166,12 @@ class DestinationState:
         existing = pa.schema([field for field in columns if field.name in stored_columns])
         if not existing or name in self._emptied:
             return columns.empty_table()
-        found = self._read_existing(name, existing, condition)
+        rows = self._read_existing(name, existing, condition)
         return pa.table(
             [
-                found[field.name]
+                rows[field.name]
                 if field.name in existing.names
-                else pa.nulls(found.num_rows, field.type)
+                else pa.nulls(rows.num_rows, field.type)
                 for field in columns
             ],
             schema=columns,
@@ -249,10 +249,10 @@ def _query(
             for sql, values in _iter_queries(client, table, columns, condition)
             for row in client.execute_sql(sql, *values) or ()
         ]
-    found = zip(*rows, strict=True) if rows else ([] for _ in columns)
+    cells = zip(*rows, strict=True) if rows else ([] for _ in columns)
     arrays = [
         pa.array(convert(values, field.type), field.type)
-        for values, field in zip(found, columns, strict=True)
+        for values, field in zip(cells, columns, strict=True)
     ]
     return pa.table(arrays, schema=columns)
 

@@ -109,8 +109,8 @@ def _list(client: TowerClient, workspace: Workspace, window: ListingWindow) -> R
         plain = _read_pages(client, workspace, window)
         client.compatibility.learn_search(works=False)
         return plain
-    found, expected = {run.run_id for run in listing.runs}, window.expected_run_ids
-    if not (expected & found if expected else found or client.compatibility.can_search):
+    run_ids, expected = {run.run_id for run in listing.runs}, window.expected_run_ids
+    if not (expected & run_ids if expected else run_ids or client.compatibility.can_search):
         return _list_again(client, workspace, window) or listing
     return listing
 
@@ -120,10 +120,10 @@ def _list_again(
 ) -> RunListing | None:
     """List without search after an unexpectedly empty search; None if that is empty too."""
     plain = _read_pages(client, workspace, window)
-    found = {run.run_id for run in plain.runs if run.submit}
-    if not found:
+    run_ids = {run.run_id for run in plain.runs if run.submit}
+    if not run_ids:
         return None
-    if not window.expected_run_ids or window.expected_run_ids & found:
+    if not window.expected_run_ids or window.expected_run_ids & run_ids:
         client.compatibility.learn_search(works=False)
     return plain
 

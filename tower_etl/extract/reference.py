@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tower_etl.api import EntityList, Finding, PathScope, endpoints
 from tower_etl.errors import ServerError
 from tower_etl.extract.failures import is_access_denied
-from tower_etl.text import enumerate_names
+from tower_etl.schema import COMPUTE_ENV_DETAILS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -52,6 +52,7 @@ class ReferenceEntity:
         parent_column: Column of both tables with the key of the parent row.
         detect_deletes: Whether the list is exhaustive, so that rows not in it are deleted.
         detail: Endpoint with more fields of one item, requested per item.
+        detail_columns: Names of the columns that only `detail` fills.
     """
 
     table: str
@@ -61,6 +62,7 @@ class ReferenceEntity:
     parent_column: str = ""
     detect_deletes: bool = True
     detail: Endpoint | None = None
+    detail_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,11 @@ ENTITIES = (
         "pipeline_id",
     ),
     ReferenceEntity(
-        "compute_envs", endpoints.COMPUTE_ENVS, EntityScope.WORKSPACE, detail=endpoints.COMPUTE_ENV
+        "compute_envs",
+        endpoints.COMPUTE_ENVS,
+        EntityScope.WORKSPACE,
+        detail=endpoints.COMPUTE_ENV,
+        detail_columns=tuple(column.name for column in COMPUTE_ENV_DETAILS),
     ),
     ReferenceEntity("actions", endpoints.ACTIONS, EntityScope.WORKSPACE),
     ReferenceEntity("datasets", endpoints.DATASETS, EntityScope.WORKSPACE),

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from tower_etl.extract.entity_snapshot import key_of
 from tower_etl.lossless import load_json
-from tower_etl.schema import COMPUTE_ENV_DETAILS, HISTORY_TABLES, tracked_columns
+from tower_etl.schema import HISTORY_TABLES, tracked_columns
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
@@ -196,7 +196,7 @@ def _skip_undescribed(snapshot: EntitySnapshot, destination_state: DestinationSt
 
 def _keep_details(snapshot: EntitySnapshot, destination_state: DestinationState) -> pa.Table:
     """Return the rows with stored details for those that could not be fetched."""
-    key, names = snapshot.table.key[0], [column.name for column in COMPUTE_ENV_DETAILS]
+    key, names = snapshot.table.key[0], snapshot.entity.detail_columns
     stored = {
         row[key]: row for row in destination_state.read_table(snapshot.table.name, (key, *names))
     }
@@ -216,7 +216,7 @@ def _add_new_details(
     """
     if snapshot.entity.detail is None:
         return dict(latest)
-    names = [column.name for column in COMPUTE_ENV_DETAILS]
+    names = snapshot.entity.detail_columns
     details = {
         key_of(snapshot.table, row): {name: row[name] for name in names} for row in listed_rows
     }

@@ -62,16 +62,16 @@ class TaskBookmark:
 
 
 def advance_task_bookmark(
-    found: Iterable[tuple[int, TaskBrief]], before: TaskBookmark
+    tasks: Iterable[tuple[int, TaskBrief]], before: TaskBookmark
 ) -> TaskBookmark:
     """Return the bookmark after an open run was fetched.
 
     Args:
-        found: Tasks outside of the previous bookmark, each with its offset.
+        tasks: Tasks outside of the previous bookmark, each with its offset.
         before: Previous bookmark, whose ranges have not moved.
     """
     ranges: list[TaskRange] = []
-    for part, is_final in _iter_ascending(found, before):
+    for part, is_final in _iter_ascending(tasks, before):
         last = ranges[-1] if ranges else None
         if is_final and last and last.end == part.start:
             ranges[-1] = replace(last, end=part.end, last_id=part.last_id)
@@ -84,14 +84,14 @@ def advance_task_bookmark(
 
 
 def _iter_ascending(
-    found: Iterable[tuple[int, TaskBrief]], before: TaskBookmark
+    tasks: Iterable[tuple[int, TaskBrief]], before: TaskBookmark
 ) -> Iterator[tuple[TaskRange, bool]]:
-    """Yield the ranges of a bookmark and each task found, by offset, and whether it is final.
+    """Yield the ranges of a bookmark and each fetched task, by offset, and whether it is final.
 
     The iteration ends at the first id that does not ascend, because the detection of late tasks
     relies on the order.
     """
-    entries: list[tuple[int, TaskRange | TaskBrief]] = [*found]
+    entries: list[tuple[int, TaskRange | TaskBrief]] = [*tasks]
     entries += [(one.start, one) for one in before.ranges]
     last_id: int | None = None
     for offset, entry in sorted(entries, key=lambda pair: pair[0]):

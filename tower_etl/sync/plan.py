@@ -180,8 +180,8 @@ def plan_reconciliation(
 def _needs_refetch_all(state: WorkspaceState, options: SyncOptions) -> bool:
     """Return whether selected tables lack loaded runs, or hold outdated ones."""
     tables = state.tables.items()
-    held = {name for name, coverage in tables if coverage.complete and not coverage.is_behind}
-    return not state.is_new and not (options.tables & RUN_TABLES) <= held
+    current = {name for name, coverage in tables if coverage.complete and not coverage.is_behind}
+    return not state.is_new and not (options.tables & RUN_TABLES) <= current
 
 
 def _begin_tables(
@@ -200,7 +200,7 @@ def _backfill(
 ) -> list[RunFetch]:
     """Return fetches of the runs that selected tables lack."""
     incomplete = (
-        (run, frozenset(t for t in selected if not state.holds(t, run.run_id, run.submit)))
+        (run, frozenset(name for name in selected if not state.holds(name, run.run_id, run.submit)))
         for run in runs
     )
     return [replace(_plan_listed(run), tables=tables) for run, tables in incomplete if tables]
@@ -221,9 +221,10 @@ def _backfill_missing_tables(
 
     Only the listing, not the detail of a run, contains `starred`.
     """
-    lacks = {
-        run_id: frozenset(t for t in selected if run_id in state.tables[t].missing_runs)
-        for run_id in sorted({r for table in selected for r in state.tables[table].missing_runs})
+    missing_runs = {name: state.tables[name].missing_runs for name in selected}
+    missing_tables = {
+        run_id: frozenset(name for name in selected if run_id in missing_runs[name])
+        for run_id in sorted(frozenset[str]().union(*missing_runs.values()))
     }
     tracked = state.open.keys() | state.failed.keys()
     return [
@@ -233,7 +234,7 @@ def _backfill_missing_tables(
             listed_by_id[run_id].starred if run_id in listed_by_id else None,
             tables=tables,
         )
-        for run_id, tables in lacks.items()
+        for run_id, tables in missing_tables.items()
         if run_id not in tracked
     ]
 

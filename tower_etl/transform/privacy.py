@@ -179,9 +179,9 @@ def is_required(table: TableSpec, column: ColumnSpec) -> bool:
 def _find(name: str, tables: Mapping[str, TableSpec]) -> list[tuple[str, str]]:
     table, _, column = name.strip().rpartition(".")
     candidates = {table, f"{table}_history"} & tables.keys() if table else tables.keys()
-    found = [(one, column) for one in candidates if column in tables[one].arrow_schema.names]
-    if found:
-        return found
+    columns = [(one, column) for one in candidates if column in tables[one].arrow_schema.names]
+    if columns:
+        return columns
     full = [f"{spec.name}.{one.name}" for spec in tables.values() for one in spec.columns]
     spellings = full if "." in name else sorted({name.partition(".")[2] for name in full})
     close = get_close_matches(name, spellings, n=4, cutoff=0.5)

@@ -45,7 +45,7 @@ class Redactor:
         for name, column in self._find_candidates(tables, specs):
             rows = tables[name]
             index = rows.schema.get_field_index(column.name)
-            arrays = [self._clean_array(part, column) for part in _join(rows.column(index))]
+            arrays = [self._redact_array(part, column) for part in _join(rows.column(index))]
             cleaned = pa.chunked_array(arrays, column.type)
             tables[name] = rows.set_column(index, rows.schema.field(index), cleaned)
         return tables
@@ -68,26 +68,26 @@ class Redactor:
         results = zip(searched, matches, strict=True)
         return list(dict.fromkeys((name, column) for (name, column, _), hit in results if hit))
 
-    def _clean_array(self, array: pa.Array, column: ColumnSpec) -> pa.Array:
+    def _redact_array(self, array: pa.Array, column: ColumnSpec) -> pa.Array:
         hits = pc.fill_null(pc.match_substring_regex(array, self._prefilter), fill_value=False)
-        found = array.filter(hits)
-        if not len(found):
+        matching = array.filter(hits)
+        if not len(matching):
             return array
-        clean = self._clean_json if column.is_json else self._clean_texts
-        return pc.replace_with_mask(array, hits, clean(found))
+        redact = self._redact_documents if column.is_json else self._redact_texts
+        return pc.replace_with_mask(array, hits, redact(matching))
 
-    def _clean_texts(self, texts: pa.Array) -> pa.Array:
+    def _redact_texts(self, texts: pa.Array) -> pa.Array:
         for pattern in self.patterns:
             texts = pc.replace_substring_regex(texts, pattern.regex, pattern.replacement)
         return texts
 
-    def _clean_json(self, texts: pa.Array) -> pa.Array:
+    def _redact_documents(self, documents: pa.Array) -> pa.Array:
         """Mask secrets in the values of JSON documents, so that the documents stay valid JSON."""
-        values = [load_json(text) for text in texts.to_pylist()]
-        found = list(dict.fromkeys(text for value in values for text in _iter_texts(value)))
-        cleaned = self._clean_texts(pa.array(found, pa.string())).to_pylist()
-        clean = dict(zip(found, cleaned, strict=True)).__getitem__
-        return pa.array([to_json(_redact_json(value, clean)) for value in values], pa.string())
+        values = [load_json(document) for document in documents.to_pylist()]
+        texts = list(dict.fromkeys(text for value in values for text in _iter_texts(value)))
+        redacted = self._redact_texts(pa.array(texts, pa.string())).to_pylist()
+        redact = dict(zip(texts, redacted, strict=True)).__getitem__
+        return pa.array([to_json(_redact_json(value, redact)) for value in values], pa.string())
 
 
 def _iter_buffers(column: pa.ChunkedArray) -> Iterator[pa.Array]:
@@ -108,40 +108,43 @@ def _join(column: pa.ChunkedArray) -> list[pa.Array]:
     return list(combined.chunks) if isinstance(combined, pa.ChunkedArray) else [combined]
 
 
-def _iter_texts(value: Any, left: int = _MAX_DEPTH) -> Iterator[str]:  # noqa: ANN401 - JSON
+def _iter_texts(value: Any, levels: int = _MAX_DEPTH) -> Iterator[str]:  # noqa: ANN401 - JSON
     """Yield the strings in a JSON value, including the keys of objects."""
-    if left == 0:
+    if levels == 0:
         return
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for name, item in value.items():
             yield name
-            yield from _iter_texts(item, left - 1)
+            yield from _iter_texts(item, levels - 1)
     elif isinstance(value, list):
         for item in value:
-            yield from _iter_texts(item, left - 1)
+            yield from _iter_texts(item, levels - 1)
 
 
 def _redact_json(
     value: Any,  # noqa: ANN401 any JSON
-    clean: Callable[[str], str],
+    redact: Callable[[str], str],
     name: str = "",
-    left: int = _MAX_DEPTH,
+    levels: int = _MAX_DEPTH,
 ) -> Any:  # noqa: ANN401 any JSON
-    """Return a JSON value with secrets masked; `clean` masks those in a string.
+    """Return a JSON value with secrets masked; `redact` masks those in a string.
 
     A value is also masked if its name is that of a secret, or if it is nested too deeply.
     """
-    if left == 0 and isinstance(value, dict | list | str):
+    if levels == 0 and isinstance(value, dict | list | str):
         return MASK
     if isinstance(value, dict):
-        names = {k: k for k in value} | _name_values(value)
-        return {clean(k): _redact_json(v, clean, names[k], left - 1) for k, v in value.items()}
+        names = {key: key for key in value} | _name_values(value)
+        return {
+            redact(key): _redact_json(item, redact, names[key], levels - 1)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
-        return [_redact_json(item, clean, name, left - 1) for item in value]
+        return [_redact_json(item, redact, name, levels - 1) for item in value]
     if isinstance(value, str):
-        return MASK if value and SECRET_KEY.search(name) else clean(value)
+        return MASK if value and SECRET_KEY.search(name) else redact(value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return MASK if is_number and SECRET_NUMBER_KEY.search(name) else value
 
@@ -172,25 +175,25 @@ def replace_unstorable(
     batch: Mapping[str, pa.Table], specs: Mapping[str, TableSpec]
 ) -> dict[str, pa.Table]:
     """Return the tables with U+FFFD for each character that strict databases reject."""
-    return {name: _clean_table(rows, specs[name]) for name, rows in batch.items()}
+    return {name: _replace_in_table(rows, specs[name]) for name, rows in batch.items()}
 
 
-def _clean_table(rows: pa.Table, spec: TableSpec) -> pa.Table:
+def _replace_in_table(rows: pa.Table, spec: TableSpec) -> pa.Table:
     json_columns = {column.name for column in spec.columns if column.is_json}
     for index, name in enumerate(rows.column_names):
         if rows.schema.types[index] == pa.string():
-            clean = _clean_json if name in json_columns else _clean_text
-            rows = rows.set_column(index, rows.schema.field(index), clean(rows.column(index)))
+            replace = _replace_in_json if name in json_columns else _replace_in_text
+            rows = rows.set_column(index, rows.schema.field(index), replace(rows.column(index)))
     return rows
 
 
-def _clean_text(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+def _replace_in_text(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     if not pc.any(pc.match_substring(texts, _NUL)).as_py():
         return texts
     return pc.replace_substring(texts, _NUL, _REPLACEMENT)
 
 
-def _clean_json(documents: pa.ChunkedArray) -> pa.ChunkedArray:
+def _replace_in_json(documents: pa.ChunkedArray) -> pa.ChunkedArray:
     if not pc.any(pc.match_substring_regex(documents, _SUSPECT)).as_py():
         return documents
     cleaned = [None if text is None else _replace_escapes(text) for text in documents.to_pylist()]
@@ -198,4 +201,4 @@ def _clean_json(documents: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _replace_escapes(document: str) -> str:
-    return _ESCAPE.sub(lambda found: r"\ufffd" if found["invalid"] else found[0], document)
+    return _ESCAPE.sub(lambda match: r"\ufffd" if match["invalid"] else match[0], document)
