@@ -180,18 +180,18 @@ def try_plan(seed: int) -> None:
             if window.is_full
             else plan_incremental(state, listed, request, now)
         )
-        # The next complete listing includes these runs.
+        # The next full listing includes these runs.
         given_up = state.open.keys() - plan.initial_state.open.keys()
         state = plan.initial_state
         for run_fetch in plan.fetches:
             if rng.random() < 0.2:
                 state = mark_run_failed(state, run_fetch, "it failed", now)
                 continue
-            loaded = RunSummary(
+            summary = RunSummary(
                 run_fetch, rng.choice(["SUCCEEDED", "RUNNING", None]), run_fetch.submit
             )
-            state = mark_run_loaded(state, loaded, request.open_run_max_age, now)
-            stored[run_fetch.run_id] = StoredRun(run_fetch.submit, loaded.status)
+            state = mark_run_loaded(state, summary, request.open_run_max_age, now)
+            stored[run_fetch.run_id] = StoredRun(run_fetch.submit, summary.status)
         state = complete_workspace(state, plan, now)
         followed = stored.keys() | state.open.keys() | state.failed.keys()
         lost = {run.run_id for run in listed} - followed - given_up

@@ -43,7 +43,7 @@ class OneRun(DestinationState):
         (False, False, (), (), False, "reconciles again"),
     ],
 )
-def test_only_a_complete_listing_marks_runs_as_deleted_or_vanished(  # noqa: PLR0913 - parametrized values
+def test_only_a_complete_listing_marks_runs_as_deleted(  # noqa: PLR0913 - parametrized values
     *,
     steady: bool,
     counted: bool,

@@ -219,8 +219,8 @@ class SyncedWorld:
             return
         self.pending.discard(run_fetch.run_id)
         self.tables[run_fetch.run_id] = replace(run.row, starred=run_fetch.starred)
-        loaded = RunSummary(run_fetch, run.row.status, run.row.submit)
-        self.state = mark_run_loaded(self.state, loaded, GIVE_UP, self.now)
+        summary = RunSummary(run_fetch, run.row.status, run.row.submit)
+        self.state = mark_run_loaded(self.state, summary, GIVE_UP, self.now)
 
     def _finish(self, plan: WorkspacePlan) -> None:
         for run_id, labels in plan.label_updates.items():

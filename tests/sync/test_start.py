@@ -130,10 +130,10 @@ def test_a_backfill_loads_only_the_tables_that_lack_runs_oldest_first() -> None:
 def test_an_interrupted_backfill_is_resumed() -> None:
     state = replace(SYNCED, tables=holding(*RUNS))
     plan = plan_full_listing(state, "r3", "r9", "r5")
-    loaded = RunSummary(plan.fetches[0], "SUCCEEDED", NOW - 9 * DAY, tables=TASKS)
-    begun = mark_run_loaded(plan.initial_state, loaded, timedelta(days=30), NOW)
-    loaded = RunSummary(plan.fetches[1], "SUCCEEDED", NOW - 5 * DAY, tables=TASKS)
-    begun = mark_run_loaded(begun, loaded, timedelta(days=30), NOW)
+    summary = RunSummary(plan.fetches[0], "SUCCEEDED", NOW - 9 * DAY, tables=TASKS)
+    begun = mark_run_loaded(plan.initial_state, summary, timedelta(days=30), NOW)
+    summary = RunSummary(plan.fetches[1], "SUCCEEDED", NOW - 5 * DAY, tables=TASKS)
+    begun = mark_run_loaded(begun, summary, timedelta(days=30), NOW)
     fetches = plan_full_listing(begun, "r3", "r9", "r5").fetches
     assert [run_fetch.run_id for run_fetch in fetches] == [
         "r5",
@@ -164,9 +164,9 @@ def test_missing_runs_of_a_table_are_backfilled_by_an_incremental_sync() -> None
     assert not plan_listing(state, request, NOW).is_full
     (fill,) = plan_incremental(state, [], request, NOW).fetches
     assert (fill.run_id, fill.tables) == ("new", TASKS)
-    loaded = RunSummary(fill, "SUCCEEDED", NOW, tables=TASKS)
+    summary = RunSummary(fill, "SUCCEEDED", NOW, tables=TASKS)
     assert (
-        mark_run_loaded(state, loaded, timedelta(days=30), NOW).tables["tasks"] == TableCoverage()
+        mark_run_loaded(state, summary, timedelta(days=30), NOW).tables["tasks"] == TableCoverage()
     )
 
 

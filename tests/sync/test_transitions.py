@@ -89,9 +89,9 @@ def test_a_refetched_run_does_not_advance_the_cursor() -> None:
 
 def test_the_submission_time_of_the_detail_advances_the_cursor() -> None:
     """The listing may lack the submission time."""
-    loaded = RunSummary(RunFetch("r", None, None, advances_cursor=True), "SUCCEEDED", NOW)
+    summary = RunSummary(RunFetch("r", None, None, advances_cursor=True), "SUCCEEDED", NOW)
 
-    assert mark_run_loaded(WorkspaceState(), loaded, GIVE_UP, NOW).cursor == NOW
+    assert mark_run_loaded(WorkspaceState(), summary, GIVE_UP, NOW).cursor == NOW
 
 
 def test_a_run_without_a_submission_time_does_not_advance_the_cursor() -> None:

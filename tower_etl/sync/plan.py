@@ -260,7 +260,7 @@ def _is_reconciliation_due(state: WorkspaceState, options: SyncOptions, now: dat
         or state.reconciled_at is None
         or not timedelta() <= now - state.reconciled_at < options.reconcile_every
         or _needs_refetch_all(state, options)
-        or _misses_unlisted_runs(state, options)
+        or _misses_runs_without_star(state, options)
         or (
             options.since is not None
             and state.history_start is not None
@@ -269,7 +269,7 @@ def _is_reconciliation_due(state: WorkspaceState, options: SyncOptions, now: dat
     )
 
 
-def _misses_unlisted_runs(state: WorkspaceState, options: SyncOptions) -> bool:
+def _misses_runs_without_star(state: WorkspaceState, options: SyncOptions) -> bool:
     """Return whether `workflows` lacks runs for whose stars a full listing is required.
 
     The state has the stars of open and of failed runs.
