@@ -102,10 +102,8 @@ class ReferenceSync:
         yield from self._iter_rows(results)
         self._record(results, {table for tables, group in groups if group for table in tables})
         for tables, workspaces in groups:
-            versions = {f"{table}_history" for table in tables} & self._tables
-            self.state = self.state.record_requested(
-                tables & self._tables | versions, _keys_of(workspaces)
-            )
+            requested = (tables | {f"{table}_history" for table in tables}) & self._tables
+            self.state = self.state.record_requested(requested, _keys_of(workspaces))
         self.state = self.state.discard_requested(self._list_behind(), _keys_of(due))
         yield from self._iter_launches([workspace for workspace, _ in listed], due)
         if "audit_logs" in self._tables and (due or not self.state.denied.get("audit_logs")):

@@ -246,8 +246,8 @@ def count_expected(detail: Mapping[str, Any]) -> TaskCounts:
     """Return the expected number of tasks by the detail of a run."""
     progress, run = detail.get("progress"), detail.get("workflow")
     load = _object(progress).get("workflowProgress")
-    ended, open_still = _read(load, _ENDED), _read(load, _NOT_ENDED)
-    least, counts = sum(n for n in ended if n), [*ended, *open_still]
+    ended, not_ended = _read(load, _ENDED), _read(load, _NOT_ENDED)
+    least, counts = sum(n for n in ended if n), [*ended, *not_ended]
     return TaskCounts(
         least=least,
         most=None if None in counts else sum(n for n in counts if n),
