@@ -71,8 +71,8 @@ class SyncReport:
             "throttled_seconds": round(self.throttled_seconds, 3),
             "rows": self.rows,
             "workspaces": [
-                space.as_json() | {"pending": space.pending_as_json()}
-                for space in self.result.workspaces.values()
+                workspace.as_json() | {"pending": workspace.pending_as_json()}
+                for workspace in self.result.workspaces.values()
             ],
             "seconds": round(self.seconds, 3),
             "warnings": [*self.result.warnings, *self.result.reference_errors],

@@ -88,7 +88,9 @@ def _as_json(report: SyncReport) -> dict[str, Any]:
     """Return the `--json` object, with `error` if every workspace failed."""
     json_object = report.as_json()
     if report.result.status == "failed":
-        json_object["error"] = "; ".join(str(workspace.error) for workspace in report.result.unsuccessful)
+        json_object["error"] = "; ".join(
+            str(workspace.error) for workspace in report.result.unsuccessful
+        )
     return json_object
 
 
@@ -128,7 +130,9 @@ def describe_report(report: SyncReport, path: str) -> str:
     ]
     lines += [f"Warning: {warning}" for warning in sync_result.warnings]
     lines += [f"Failed: {error}" for error in sync_result.reference_errors]
-    lines += [f"Failed: {workspace.error}" for workspace in sync_result.unsuccessful if workspace.error]
+    lines += [
+        f"Failed: {workspace.error}" for workspace in sync_result.unsuccessful if workspace.error
+    ]
     for workspace in sync_result.workspaces.values():
         lines += describe_incomplete(workspace)
     if sync_result.stopped:

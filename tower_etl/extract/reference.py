@@ -15,6 +15,7 @@ from tower_etl.api import EntityList, Finding, PathScope, endpoints
 from tower_etl.errors import ServerError
 from tower_etl.extract.failures import is_access_denied
 from tower_etl.schema import COMPUTE_ENV_DETAILS
+from tower_etl.text import enumerate_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
