@@ -345,6 +345,7 @@ def test_a_refused_run_leaves_no_pending_data_and_the_next_run_succeeds(
 
 
 @pytest.mark.slow(minutes=1)
+@pytest.mark.filterwarnings("ignore:The 'warn' method:DeprecationWarning")  # of dlt
 @pytest.mark.parametrize("seed", range(SEQUENCES))
 def test_tables_match_the_platform_after_random_user_operations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
