@@ -26,7 +26,7 @@ help:  ## list the targets
 	@touch $@
 
 .venv/.demo: pyproject.toml constraints.txt | .venv/.python
-	@echo "Installing tower-etl and its simulator into .venv (about 450 MB) ..."
+	@echo "Installing tower-etl and its simulator into .venv (about 500 MB) ..."
 	$(INSTALL) --constraint constraints.txt --editable ".[simulator]"
 	@touch $@
 

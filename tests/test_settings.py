@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tower_etl.config.catalog import SETTINGS, list_misspelt, render_table, update_page
+from tower_etl.cli.options import read_settings
+from tower_etl.config.catalog import SETTINGS, is_enabled, list_misspelt, render_table, update_page
 from tower_etl.config.credentials import parse_token, resolve_token
 from tower_etl.config.resolver import (
     SettingSources,
@@ -427,3 +428,22 @@ def test_known_and_other_variables_are_not_reported() -> None:
     assert (
         list_misspelt(dict.fromkeys([*names, "TOWER_ETL_SHARED", "TOWER_ORG", "PATH"], "1")) == []
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "enabled"),
+    [("1", True), ("Yes", True), (" true ", True), ("0", False), ("no", False), (None, False)],
+)
+def test_an_on_off_setting_is_on_with_the_usual_words_only(
+    value: str | None, *, enabled: bool
+) -> None:
+    assert is_enabled(value) is enabled
+
+
+@pytest.mark.parametrize(("value", "accepted"), [("1", True), ("0", False), ("false", False)])
+def test_a_server_of_another_host_is_accepted_only_if_the_setting_is_on(
+    monkeypatch: pytest.MonkeyPatch, value: str, *, accepted: bool
+) -> None:
+    monkeypatch.setenv("TOWER_ACCESS_TOKEN", SECRET)
+    monkeypatch.setenv("TOWER_ETL_SERVER_MOVED", value)
+    assert read_settings().options.accept_new_host is accepted

@@ -166,7 +166,7 @@ def test_the_dlt_project_is_configured_by_its_toml_files(
 ) -> None:
     """They have the token, the endpoint and the tables."""
     config, secrets = project / ".dlt" / "config.toml", project / ".dlt" / "secrets.toml"
-    text = config.read_text().replace("https://api.cloud.seqera.io", endpoint)
+    text = config.read_text().replace('# endpoint = "https://host/api"', f'endpoint = "{endpoint}"')
     config.write_text(text.replace('# tables = ["!launches"]', 'tables = ["workflows", "tasks"]'))
     secrets.write_text(secrets.read_text().replace("<configure me>", DEMO_TOKEN))
     ended = run_project(project)

@@ -102,7 +102,8 @@ def test_tables_are_excluded_by_an_exclamation_mark() -> None:
     )
     assert select_command_tables(["*", "!*_history"]) >= {"audit_logs", "launch_datasets", "teams"}
     with pytest.raises(
-        ConfigurationError, match=r"Cannot exclude workflows: every sync needs these tables"
+        ConfigurationError,
+        match=r"Cannot exclude workflows: every sync needs it\. Remove '!workflows'",
     ):
         select_command_tables(["!workflows"])
     with pytest.raises(ConfigurationError, match=r"Unknown table !lanches\. Did you mean launches"):

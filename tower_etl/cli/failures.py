@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tower_etl.cli.output import STANDARD_OUTPUT, print_json, print_notice
-from tower_etl.config.catalog import SETTINGS
+from tower_etl.config.catalog import SETTINGS, is_enabled
 from tower_etl.errors import TowerEtlError
 from tower_etl.files import explain_os_error
 from tower_etl.redaction import redact_text
@@ -45,7 +45,8 @@ def report_failure(error: BaseException, *, as_json: bool) -> int:
         print_notice(redact_text(buffer.getvalue().rstrip("\n")))
     elif code != _INTERRUPTED:
         print_notice(f"Error: {message}")
-    if os.environ.get(SETTINGS["debug"].env_name) and not isinstance(cause, click.ClickException):
+    is_debugging = is_enabled(os.environ.get(SETTINGS["debug"].env_name))
+    if is_debugging and not isinstance(cause, click.ClickException):
         print_notice(redact_text("".join(traceback.format_exception(cause))))
     if as_json:
         metrics = error.metrics if isinstance(error, ApiCommandError) else None

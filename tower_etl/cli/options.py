@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tower_etl.config.catalog import SETTINGS
+from tower_etl.config.catalog import SETTINGS, is_enabled
 from tower_etl.config.credentials import resolve_allow_http, resolve_ca_bundle, token_from_sources
 from tower_etl.config.dlt_config import dlt_config_value
 from tower_etl.config.resolver import (
@@ -285,7 +285,7 @@ def read_settings(**flags: Any) -> Settings:  # noqa: ANN401 passed by click by 
             until=parse_user_timestamp(until, "--until") if until else None,
             reconcile=bool(flags.get("reconcile")),
             tables=flags.get("tables") or frozenset(),
-            accept_new_host=sources.get("server_moved") is not None,
+            accept_new_host=is_enabled(sources.get("server_moved")),
             reconcile_every=resolve_duration(sources, "reconcile_hours", _HOUR, 24 * _HOUR),
             open_run_max_age=resolve_duration(sources, "give_up_days", 24 * _HOUR, 30 * 24 * _HOUR),
         ),

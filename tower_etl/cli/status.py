@@ -164,9 +164,10 @@ def _describe_problems(workspace: WorkspaceStatus) -> list[str]:
 
 
 def _describe_pending(workspace: str, run_id: str, run: FailedRun) -> str:
-    when = "next sync" if run.retry_in <= 1 else f"in {run.retry_in} syncs at the latest"
+    when = "by the next sync" if run.retry_in <= 1 else f"in {run.retry_in} syncs at the latest"
+    attempts = "once" if run.attempts == 1 else f"{run.attempts} times"
     return (
-        f"Pending: {workspace}: run {run_id} failed {run.attempts} times since "
+        f"Pending: {workspace}: run {run_id} failed {attempts} since "
         f"{_format_time(run.first_failed_at)}, retry {when}: {run.error}"
     )
 

@@ -170,6 +170,11 @@ SETTINGS = {
 }
 
 
+def is_enabled(value: str | None) -> bool:
+    """Return whether the value of an on-off setting is on: `1`, `true`, `yes` or `on`."""
+    return (value or "").strip().lower() in {"1", "true", "yes", "on"}
+
+
 def list_misspelt(environ: Mapping[str, str]) -> list[str]:
     """Return a message for each environment variable that resembles a setting and is none.
 

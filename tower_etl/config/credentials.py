@@ -15,7 +15,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tower_etl.config.catalog import SETTINGS
+from tower_etl.config.catalog import SETTINGS, is_enabled
 from tower_etl.config.settings import Token
 from tower_etl.errors import ConfigurationError
 from tower_etl.text import install_command
@@ -160,7 +160,7 @@ def _run_command(command: str) -> tuple[Token, str]:
 
 def resolve_allow_http(sources: SettingSources) -> bool:
     """Return whether `TOWER_ETL_INSECURE_HTTP` allows to send the token over plain HTTP."""
-    return (sources.get("insecure_http") or "").lower() in {"1", "true", "yes"}
+    return is_enabled(sources.get("insecure_http"))
 
 
 def resolve_ca_bundle(flag: str | None, sources: SettingSources) -> Path | None:

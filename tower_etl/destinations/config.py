@@ -181,7 +181,7 @@ def _check_location(kind: str, path: str) -> None:
     if kind == "postgres" or "://" not in path:
         return
     if path.startswith(_POSTGRES_URLS):
-        msg = f"{path}: add --destination postgres."
+        msg = f"{path} is the address of a PostgreSQL database: add --destination postgres."
         raise ConfigurationError(msg)
     if kind not in LAKES_IN_BUCKETS:
         msg = (

@@ -57,7 +57,8 @@ def select_command_tables(names: Iterable[str]) -> frozenset[str]:
     chosen = tuple(names)
     _, excluded = _match_tables(chosen)
     if needed := sorted(excluded & _REQUIRED_TABLES):
-        msg = f"Cannot exclude {', '.join(needed)}: every sync needs these tables."
+        names = ", ".join(needed)
+        msg = f"Cannot exclude {names}: every sync needs it. Remove '!{needed[0]}' from the tables."
         raise ConfigurationError(msg)
     return select_source_tables(chosen) | _REQUIRED_TABLES
 
