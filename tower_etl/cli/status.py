@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from tower_etl.destinations.config import DestinationConfig
+    from tower_etl.destinations.progress import RunningSync
     from tower_etl.sync import FailedRun
     from tower_etl.warehouse.status import LastSync, WorkspaceStatus
 
@@ -67,25 +68,33 @@ def command(
     if prometheus is not None:
         _write_metrics(prometheus, workspaces, last, now, code)
     elif as_json:
-        names = [workspace.name for workspace in stale]
-        shown = {
-            "workspaces": [workspace.as_json() for workspace in workspaces],
-            "stale": names,
-            "running": running.as_json() if running else None,
-        }
-        print_json(shown)
+        print_json(_as_json(workspaces, stale, running))
     else:
-        if workspaces or not running:
-            _print_table(workspaces)
-        if running:
-            print_message(
-                f"Running: process {running.pid} on {running.host}: {running.progress}"
-                + ("" if workspaces else ". The tables appear when this first sync ends.")
-            )
+        _print_text(workspaces, running)
     for workspace in stale:
         shown_time = _format_time(workspace.last_sync_at)
         print_notice(f"Stale: {workspace.name}, last synced {shown_time}")
     return code
+
+
+def _as_json(
+    workspaces: list[WorkspaceStatus], stale: list[WorkspaceStatus], running: RunningSync | None
+) -> dict[str, Any]:
+    return {
+        "workspaces": [workspace.as_json() for workspace in workspaces],
+        "stale": [workspace.name for workspace in stale],
+        "running": running.as_json() if running else None,
+    }
+
+
+def _print_text(workspaces: list[WorkspaceStatus], running: RunningSync | None) -> None:
+    if workspaces or not running:
+        _print_table(workspaces)
+    if running:
+        print_message(
+            f"Running: process {running.pid} on {running.host}: {running.progress}"
+            + ("" if workspaces else ". The tables appear when this first sync ends.")
+        )
 
 
 def _write_metrics(

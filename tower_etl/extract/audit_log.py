@@ -47,7 +47,7 @@ def read_audit_logs(
 
 
 def describe_denial(failure: Failure) -> str:
-    """Return the message on a denied audit log."""
+    """Return the message for a server that denies its audit log by this failure."""
     cause = "The audit log is for administrators of servers that keep one"
     if isinstance(failure, ServerError):
         cause = "The server's answer for the audit log cannot be used"

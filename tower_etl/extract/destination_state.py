@@ -207,6 +207,8 @@ class DestinationState:
     def _bound_client(self) -> Any:  # noqa: ANN401 any of dlt's clients
         """Client that knows the tables, as open tables need it."""
         pipeline: Any = self._pipeline
+        if self._schema_name in pipeline.schemas:
+            return self.client
         return pipeline.destination.client(self.schema, self.client.config)
 
     def _read_existing(

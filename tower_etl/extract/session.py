@@ -160,26 +160,17 @@ class SyncSession:
         self, state: MutableMapping[str, Any], destination_state: DestinationState
     ) -> RunSync:
         """List and plan the workspaces, extract the reference data, and begin to fetch runs."""
-        check_version(state.get("version"))
-        discovery = self._discovery
-        version = f"{discovery.server_version}, API {discovery.api_version}"
-        self._executor.client.compatibility.load(state.get("unsupported"), version)
-        self._stored_source = verify_source_identity(
-            state.get("origin"), self._current_source, moved=self._options.accept_new_host
-        )
-        is_other_user = self._stored_source["user_id"] != self._current_source.user_id
-        if is_other_user:
-            self._discovery = exclude_other_users_workspace(
-                self._discovery, self._options.workspaces, self.sync_result
-            )
-        self._schema_drift = SchemaDrift(state.get("undocumented", {}))
-        started_at = self._sync_run.started_at
-        states = load_states(state, self._discovery, started_at)
+        is_other_user = self._read_source_state(state)
+        states = load_states(state, self._discovery, self._sync_run.started_at)
         add_invisible_results(
-            states, self._options.workspaces, self.sync_result, discovery.left_out
+            states, self._options.workspaces, self.sync_result, self._discovery.left_out
         )
         planner = Planner(
-            self._executor, self._options, destination_state, self.sync_result, started_at
+            self._executor,
+            self._options,
+            destination_state,
+            self.sync_result,
+            self._sync_run.started_at,
         )
         workspace_syncs = self._plan_workspaces(planner, states)
         reference_sync = ReferenceSync(
@@ -204,6 +195,27 @@ class SyncSession:
             workspace_syncs,
             states,
         )
+
+    def _read_source_state(self, state: Mapping[str, Any]) -> bool:
+        """Check the version and the server of the state, and read what it knows of the server.
+
+        Returns:
+            Whether another user synced the destination first; the personal workspace of this user
+            is then excluded.
+        """
+        check_version(state.get("version"))
+        version = f"{self._discovery.server_version}, API {self._discovery.api_version}"
+        self._executor.client.compatibility.load(state.get("unsupported"), version)
+        self._schema_drift = SchemaDrift(state.get("undocumented", {}))
+        self._stored_source = verify_source_identity(
+            state.get("origin"), self._current_source, moved=self._options.accept_new_host
+        )
+        is_other_user: bool = self._stored_source["user_id"] != self._current_source.user_id
+        if is_other_user:
+            self._discovery = exclude_other_users_workspace(
+                self._discovery, self._options.workspaces, self.sync_result
+            )
+        return is_other_user
 
     def _plan_workspaces(
         self, planner: Planner, states: Mapping[str, WorkspaceState]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import dlt
 
 from tower_etl.errors import ConfigurationError
-from tower_etl.source.dialects import refuse_narrow_text
+from tower_etl.source.dialects import check_text_width
 from tower_etl.source.dispositions import choose_disposition, is_upsert
-from tower_etl.source.sharing import refuse_shared_dataset
+from tower_etl.source.sharing import check_shared_dataset
 from tower_etl.source.table_resource import TableResource
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def adapt_resources(
     selected = source.resources.selected
     for resource in selected.values():
         if isinstance(resource, TableResource):
-            resource.refuse_hints()
+            resource.check_hints()
     chosen = [table for table in tables if table.name in selected]
     upserted = tuple(
         table
@@ -58,14 +58,14 @@ def adapt_resources(
             selected[table.name], source.schema.tables.get(table.name), client.capabilities
         )
     )
-    refuse_shared_dataset(pipeline, client, source.schema.name)
-    _refuse_discards(source)
+    check_shared_dataset(pipeline, client, source.schema.name)
+    _check_contract(source)
     if isinstance(pipeline.destination, dlt.destinations.sqlalchemy):
         _adapt_to_sqlalchemy(client, [(selected[table.name], table) for table in chosen])
     return upserted
 
 
-def _refuse_discards(source: DltSource) -> None:
+def _check_contract(source: DltSource) -> None:
     """Reject a schema contract that drops rows, which the state would record as loaded.
 
     Raises:
@@ -108,4 +108,4 @@ def _adapt_to_sqlalchemy(client: Any, resources: Iterable[tuple[DltResource, Tab
         if columns:  # an empty mapping makes dlt drop all column hints
             resource.apply_hints(columns=columns)
     with client.sql_client as sql:
-        refuse_narrow_text(sql)
+        check_text_width(sql)

@@ -78,7 +78,7 @@ def _index_key(table: Any, key: Iterable[str]) -> None:  # noqa: ANN401 SQLAlche
         sqlalchemy.Index(index, *columns, mysql_length=dict.fromkeys(texts, _PREFIX))
 
 
-def refuse_narrow_text(client: Any) -> None:  # noqa: ANN401 dlt's SQL client for SQLAlchemy
+def check_text_width(client: Any) -> None:  # noqa: ANN401 dlt's SQL client for SQLAlchemy
     """Reject existing tables in MySQL or MariaDB with text columns of 65,535 bytes.
 
     Raises:

@@ -124,7 +124,7 @@ def _explain_other(chosen: str) -> str:
 def prepare_upserts(
     batches: Iterable[Mapping[str, pa.Table]],
     upserted: Collection[TableSpec],
-    stored: DestinationState,
+    destination_state: DestinationState,
 ) -> Iterator[dict[str, pa.Table]]:
     """Yield the rows of one package, with the rows of upserted tables at its end.
 
@@ -134,7 +134,7 @@ def prepare_upserts(
     Args:
         batches: Batches of the package.
         upserted: Tables that are merged by upsert.
-        stored: State of the destination.
+        destination_state: State of the destination.
     """
     upserted_rows: dict[str, list[pa.Table]] = {table.name: [] for table in upserted}
     for batch in batches:
@@ -144,7 +144,7 @@ def prepare_upserts(
         if direct := {name: rows for name, rows in batch.items() if name not in upserted_rows}:
             yield direct
     ready = {
-        table.name: _prepare(table, pa.concat_tables(upserted_rows[table.name]), stored)
+        table.name: _prepare(table, pa.concat_tables(upserted_rows[table.name]), destination_state)
         for table in upserted
         if upserted_rows[table.name]
     }
@@ -152,20 +152,20 @@ def prepare_upserts(
         yield ready
 
 
-def _prepare(table: TableSpec, rows: pa.Table, stored: DestinationState) -> pa.Table:
+def _prepare(table: TableSpec, rows: pa.Table, destination_state: DestinationState) -> pa.Table:
     if not table.merge_key or not rows.num_rows:
         return deduplicate(rows, table.key)
     current = deduplicate(rows.filter(pc.invert(rows[REMOVED])), table.key)
-    removed = _find_removed(table, rows, current, stored)
+    removed = _find_removed(table, rows, current, destination_state)
     return pa.concat_tables([current, removed.select(current.schema.names)])
 
 
 def _find_removed(
-    table: TableSpec, rows: pa.Table, current: pa.Table, stored: DestinationState
+    table: TableSpec, rows: pa.Table, current: pa.Table, destination_state: DestinationState
 ) -> pa.Table:
     """Return tombstones for the stored rows of replaced groups that are not in `current`."""
     (group,) = table.merge_key
-    stored_rows = stored.read_groups(table.name, group, rows[group].unique().to_pylist())
+    stored_rows = destination_state.read_groups(table.name, group, rows[group].unique().to_pylist())
     current_keys = set(_list_keys(table, current))
     is_tombstone = stored_rows[REMOVED].to_pylist()
     is_outdated = [

@@ -95,7 +95,7 @@ def _is_created(table: TTableSchema | None) -> bool:
 
 
 def recreate_missing_tables(
-    stored: DestinationState,
+    destination_state: DestinationState,
     state: MutableMapping[str, Any],
     names: Collection[str],
     *,
@@ -107,7 +107,7 @@ def recreate_missing_tables(
     like one that `refresh` drops: dlt recreates it, and its state is deleted.
 
     Args:
-        stored: State of the destination.
+        destination_state: State of the destination.
         state: State of the source; the entries of missing tables are removed.
         names: Tables that are about to be loaded.
         has_state: Whether the state describes this dataset, so that a missing dataset was removed;
@@ -116,12 +116,12 @@ def recreate_missing_tables(
     Returns:
         Names of the missing tables.
     """
-    schema = stored.schema
+    schema = destination_state.schema
     created = frozenset(n for n in names if schema and _is_created(schema.tables.get(n)))
-    is_supported = isinstance(stored.client, _LISTS_TABLES) and is_in_pipeline()
+    is_supported = isinstance(destination_state.client, _LISTS_TABLES) and is_in_pipeline()
     if not schema or not created or not is_supported:
         return frozenset()
-    with stored.client as client:
+    with destination_state.client as client:
         if not client.is_storage_initialized():
             if has_state:
                 state.pop("resources", None)

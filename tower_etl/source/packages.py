@@ -39,7 +39,7 @@ class PackagedSync:
         """Whether the last package has been extracted."""
         return self.session is not None and self.session.is_done
 
-    def refuse_emptied(self, tables: Collection[str]) -> None:
+    def check_emptied(self, tables: Collection[str]) -> None:
         """Reject a later package that empties tables, which contain the rows of earlier packages.
 
         Raises:

@@ -65,7 +65,7 @@ def reset_coverage(state: MutableMapping[str, Any], tables: Iterable[str]) -> No
         state.get("resources", {}).pop(name, None)
 
 
-def refuse_second_source(extracted: Collection[str], unmerged: Collection[str]) -> None:
+def check_second_source(extracted: Collection[str], unmerged: Collection[str]) -> None:
     """Reject a second source in a load package for tables that dlt does not merge by key.
 
     Args:

@@ -21,20 +21,21 @@ from tower_etl.source.dispositions import prepare_upserts
 from tower_etl.source.extraction import read_extraction, recreate_missing_tables
 from tower_etl.source.packages import CURRENT_SYNC, PackagedSync
 from tower_etl.source.pending import (
+    check_second_source,
     record_extracted,
-    refuse_second_source,
     reset_coverage,
     reset_other_dataset,
     select_compared_tables,
     select_history_tables,
 )
-from tower_etl.source.sharing import refuse_shared_dataset
+from tower_etl.source.sharing import check_shared_dataset
 from tower_etl.source.table_resource import is_in_pipeline, table_hints, table_resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 
     import pyarrow as pa
+    from dlt.common.schema import Schema
     from dlt.common.schema.typing import TTableSchema
     from dlt.extract import DltResource, DltSource
 
@@ -61,14 +62,14 @@ class _Package:
 
     Attributes:
         state: dlt's state of the source, empty without a pipeline.
-        stored: State of the destination.
+        destination_state: State of the destination.
         extraction: dlt's options of the extraction.
         upserted: Tables whose rows are prepared for an upsert.
         missing: Tables that are missing in the destination.
     """
 
     state: MutableMapping[str, Any]
-    stored: DestinationState
+    destination_state: DestinationState
     extraction: Extraction
     upserted: tuple[TableSpec, ...]
     missing: frozenset[str]
@@ -115,10 +116,10 @@ class TableFeed:
         session = self._find_session(sync, package)
         try:
             yield self._list_new_tables(package)
-            batches = session.extract_package(package.state, package.stored, sync.limits)
-            for batch in prepare_upserts(batches, package.upserted, package.stored):
+            batches = session.extract_package(package.state, package.destination_state, sync.limits)
+            for batch in prepare_upserts(batches, package.upserted, package.destination_state):
                 yield _drop_tombstones(batch, package.extraction.unmerged)
-            if package.stored.has_pending_rows:
+            if package.destination_state.has_pending_rows:
                 reset_coverage(package.state, select_compared_tables(package.extraction.tables))
             if session.is_done:
                 session.close()
@@ -135,32 +136,37 @@ class TableFeed:
         state = dlt.current.source_state() if has_pipeline else {}
         if pipeline:
             reset_other_dataset(state, pipeline)
-        stored = DestinationState(pipeline, schema.name)
-        extraction = read_extraction(self.tables, stored.client)
-        upserted = adapt_resources(extraction.source, pipeline, stored.client, self.tables.values())
+        destination_state = DestinationState(pipeline, schema.name)
+        extraction = read_extraction(self.tables, destination_state.client)
+        upserted = adapt_resources(
+            extraction.source, pipeline, destination_state.client, self.tables.values()
+        )
         extracted = record_extracted(extraction.tables)
-        refuse_second_source(extracted, extraction.only_replaced | {t.name for t in upserted})
-        stored.has_pending_rows = bool(extracted or (pipeline and pipeline.has_pending_data))
+        check_second_source(extracted, extraction.only_replaced | {t.name for t in upserted})
+        destination_state.has_pending_rows = bool(
+            extracted or (pipeline and pipeline.has_pending_data)
+        )
         missing = frozenset[str]()
         if pipeline and sync.session is None:
             # Without pending rows, the state describes a dataset that is no longer there.
-            has_state = not (pipeline.first_run and stored.has_pending_rows)
+            has_state = not (pipeline.first_run and destination_state.has_pending_rows)
             names = extraction.tables - extracted
-            missing = recreate_missing_tables(stored, state, names, has_state=has_state)
-        if pipeline and stored.schema and schema.name not in pipeline.schemas:
-            # Not restored by dlt, whose next schema would lack the tables that are not selected.
-            schema.update_schema(stored.schema)
-        return _Package(state, stored, extraction, upserted, missing)
+            missing = recreate_missing_tables(destination_state, state, names, has_state=has_state)
+        if pipeline and schema.name not in pipeline.schemas:
+            _restore_schema(schema, destination_state)
+        return _Package(state, destination_state, extraction, upserted, missing)
 
     def _find_session(self, sync: PackagedSync, package: _Package) -> SyncSession:
         """Return the session of the sync, which the first package opens."""
-        extraction, stored = package.extraction, package.stored
-        sync.refuse_emptied(extraction.emptied)
+        extraction, destination_state = package.extraction, package.destination_state
+        sync.check_emptied(extraction.emptied)
         if sync.session is None:
             tables = extraction.tables
-            postponed = select_history_tables(tables) if stored.has_pending_rows else frozenset()
+            postponed = (
+                select_history_tables(tables) if destination_state.has_pending_rows else frozenset()
+            )
             sync.session = self.open_session(replace(extraction, tables=tables - postponed))
-        stored.empty(extraction.emptied | package.missing)
+        destination_state.empty(extraction.emptied | package.missing)
         # dlt does not reset the state if the disposition is a mapping
         reset_coverage(package.state, extraction.emptied)
         return sync.session
@@ -179,6 +185,15 @@ class TableFeed:
         }
 
 
+def _restore_schema(schema: Schema, destination_state: DestinationState) -> None:
+    """Add the stored tables to the schema of the source, if dlt has not restored them.
+
+    Without them, the next stored schema would lack the tables that are not selected.
+    """
+    if destination_state.schema:
+        schema.update_schema(destination_state.schema)
+
+
 def build_source(
     session: SyncSession, tables: Mapping[str, TableSpec], limits: PackageLimits
 ) -> DltSource:
@@ -193,7 +208,7 @@ def build_source(
         limits: Limits of the package.
     """
 
-    @dlt.resource(name="history")
+    @dlt.resource(name="history")  # the name is in the stored schemas of earlier targets
     def history() -> Iterator[Any]:
         declared = set[str]()
         for batch in _iter_package(session, tables, limits):
@@ -218,14 +233,14 @@ def _iter_package(
 ) -> Iterator[dict[str, pa.Table]]:
     """Yield the batches of the next package, and empty tables for those that were dropped."""
     state, pipeline = dlt.current.source_state(), find_pipeline()
-    stored = DestinationState(pipeline, dlt.current.source_schema().name)
-    if pipeline and stored.client and not session.has_started:
-        refuse_shared_dataset(pipeline, stored.client, dlt.current.source_schema().name)
+    destination_state = DestinationState(pipeline, dlt.current.source_schema().name)
+    if pipeline and destination_state.client and not session.has_started:
+        check_shared_dataset(pipeline, destination_state.client, dlt.current.source_schema().name)
         has_state = not pipeline.first_run
-        missing = recreate_missing_tables(stored, state, tables, has_state=has_state)
-        stored.empty(missing)
+        missing = recreate_missing_tables(destination_state, state, tables, has_state=has_state)
+        destination_state.empty(missing)
         yield {name: tables[name].arrow_schema.empty_table() for name in missing}
-    yield from session.extract_package(state, stored, limits)
+    yield from session.extract_package(state, destination_state, limits)
 
 
 def _drop_tombstones(batch: dict[str, pa.Table], unmerged: frozenset[str]) -> dict[str, pa.Table]:

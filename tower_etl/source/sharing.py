@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _PARTS = 3  # of a state file's name: pipeline, load and hash, joined by "__"
 
 
-def refuse_shared_dataset(pipeline: dlt.Pipeline, client: JobClientBase, schema_name: str) -> None:
+def check_shared_dataset(pipeline: dlt.Pipeline, client: JobClientBase, schema_name: str) -> None:
     """Reject a dataset with tables of the source from another pipeline, or from another schema.
 
     Args:

@@ -45,7 +45,7 @@ class TableResource(DltResource):
     run_limit: RunLimit = NO_LIMIT
     yields_rows: bool = False
 
-    def refuse_hints(self) -> None:
+    def check_hints(self) -> None:
         """Reject hints that would load rows into another table, or merge them by other columns.
 
         Raises:
